@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stackgen import __version__
+from registry_app import __version__
 
 
 @click.group()

@@ -1,3 +1,5 @@
 """stackgen: a team's own private container registry as a rendered Docker Compose stack."""
 
-__version__ = "0.1.0"
+from registry_app import __version__
+
+__all__ = ["__version__"]
