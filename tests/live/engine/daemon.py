@@ -80,6 +80,8 @@ def _of_release(suite: str) -> list[str]:
     if not all(Path(name).is_symlink() for name in ("/bin", "/sbin", "/lib")):
         raise MachineError("this system's /bin is no link into /usr")
     root = debian.bootstrap(suite, cache_folder() / f"engine-{suite}", include=_PACKAGES)
+    # As systemd does at boot: what is mounted later (a STORAGE_DIR of its own, say) reaches the daemon too.
+    run(["mount", "--make-rshared", "/"], within=10)
     return ["unshare", "--mount", "--propagation", "slave", str(_ENTER_ROOT), str(root), "dockerd"]
 
 
