@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from registry_app import __version__
-
-
-@click.group()
-@click.version_option(__version__)
-def main() -> None:
-    """OCI Distribution registry."""
-
+from registry_app.cli import main
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,45 @@
+"""The `registry` command. Each command is a module of its own, loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import ClassVar
+
+import click
+
+from registry_app import __version__
+
+# Command -> module below registry_app.cli that defines a click command named `command`.
+COMMANDS = {
+    "serve": "serve",
+    "htpasswd": "htpasswd",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports the module of a command only when that command is asked for."""
+
+    commands_by_name: ClassVar[dict[str, str]] = COMMANDS
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(self.commands_by_name)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, or None."""
+        module = self.commands_by_name.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(f"registry_app.cli.{module}").command
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-v", "--version", prog_name="registry", message="%(prog)s stackgen %(version)s")
+def main() -> None:
+    """An OCI Distribution registry, a drop-in for registry:2 and registry:3.
+
+    \b
+    registry serve /etc/docker/registry/config.yml
+    registry garbage-collect --dry-run /etc/docker/registry/config.yml
+    """

@@ -1,0 +1,125 @@
+"""The gunicorn server: how many, how long, which sockets. What is served is `registry_app.app`."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from registry_app.app import build_service
+from registry_app.debug_listener import open_debug_socket, start_debug_listener
+from registry_app.logs import logging_configuration
+from registry_app.tls import ContextKeeper
+
+if TYPE_CHECKING:
+    from gunicorn.workers.base import Worker
+
+    from registry_app.app import Service
+    from registry_app.settings import Address, RegistrySettings
+
+# Above nginx's own 60 s for idle upstream connections, so that nginx closes first and no request meets a closed door.
+KEEPALIVE_SECONDS = 75
+# A worker of kind gthread reports to its parent from its main loop, whatever its threads do: no upload is too long.
+WORKER_TIMEOUT_SECONDS = 60
+
+log = logging.getLogger("registry.server")
+
+
+def serve(settings: RegistrySettings) -> None:
+    """Serves until a signal says stop; running requests then have `drain_timeout` to finish."""
+    RegistryServer(settings).run()
+
+
+class QuietLogger(Logger):
+    """gunicorn's log without its access lines: the application writes those, with what only it knows."""
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Nothing."""
+
+
+class RegistryServer(BaseApplication):
+    """The service under gunicorn's arbiter; each worker builds its own objects after the fork."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        self.settings = settings
+        self._debug_socket = open_debug_socket(settings.http.debug.address) if settings.http.debug else None
+        self._service: Service | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hands our settings to gunicorn; its own files, arguments and environment are not read."""
+        for name, value in gunicorn_options(self.settings).items():
+            self.cfg.set(name, value)
+        self.cfg.set("when_ready", lambda _arbiter: self._announce())
+        self.cfg.set("post_worker_init", self._start_worker)
+
+    def load(self) -> Any:
+        """The WSGI application of one worker."""
+        self._service = build_service(self.settings)
+        return self._service.public
+
+    def _announce(self) -> None:
+        for notice in self.settings.notices:
+            log.warning("%s", notice)
+        for line in exposure_warnings(self.settings):
+            log.warning("%s", line)
+
+    def _start_worker(self, _worker: Worker) -> None:
+        if self._service is not None and self._debug_socket is not None:
+            start_debug_listener(self._debug_socket, self._service.debug)
+
+
+def gunicorn_options(settings: RegistrySettings) -> dict[str, Any]:
+    """Every gunicorn setting that differs from its default. Pure."""
+    http = settings.http
+    options: dict[str, Any] = {
+        "bind": [bind_text(http.address)],
+        "workers": settings.workers,
+        "threads": settings.threads,
+        "worker_class": "registry_app.worker.RegistryWorker",
+        "worker_connections": max(1000, 4 * settings.threads),
+        "timeout": WORKER_TIMEOUT_SECONDS,
+        "graceful_timeout": max(1, int(http.drain_timeout)),
+        "keepalive": KEEPALIVE_SECONDS,
+        "proc_name": "registry",
+        # Forwarded headers are judged by the application alone, against its own list of trusted networks.
+        "secure_scheme_headers": {},
+        "forwarder_headers": "",
+        "header_map": "drop",
+        "control_socket_disable": True,
+        "logger_class": QuietLogger,
+        "logconfig_dict": logging_configuration(settings.log),
+    }
+    if http.tls is not None:
+        options |= {
+            "certfile": str(http.tls.certificate),
+            "keyfile": str(http.tls.key),
+            "ssl_context": ContextKeeper(http.tls).context,
+            "do_handshake_on_connect": False,
+        }
+    return options
+
+
+def bind_text(address: Address) -> str:
+    """An address as gunicorn writes it; no host means every interface, IPv6 included where the kernel has it."""
+    if address.socket:
+        return f"unix:{address.socket}"
+    host = address.host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - what an empty host means
+    return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
+
+
+def exposure_warnings(settings: RegistrySettings) -> list[str]:
+    """What a person should know who starts a registry without encryption or without users. Pure."""
+    warnings = []
+    if settings.htpasswd is None:
+        warnings.append(
+            "no authentication: everyone who reaches this port can push, pull and delete (set auth.htpasswd)"
+        )
+    if settings.http.tls is None and not settings.http.trusted_proxies:
+        warnings.append(
+            "plain HTTP: passwords and images travel unencrypted (set http.tls, or put a TLS proxy in front)"
+        )
+    return warnings

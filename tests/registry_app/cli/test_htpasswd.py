@@ -1,0 +1,61 @@
+"""The htpasswd command, with what people type in the image of registry:2."""
+
+from __future__ import annotations
+
+import bcrypt
+import pytest
+from click.testing import CliRunner
+
+from registry_app.cli.htpasswd import command
+
+
+def run(*arguments, typed=None):
+    """Result of the command."""
+    return CliRunner().invoke(command, ["-C", "4", *map(str, arguments)], input=typed)
+
+
+def right(line, password):
+    """Whether a line holds the password."""
+    return bcrypt.checkpw(password.encode(), line.partition(":")[2].strip().encode())
+
+
+def test_the_line_of_every_tutorial_prints_a_bcrypt_entry():
+    """`htpasswd -Bbn user password` prints the line and an empty one, as Apache's does."""
+    result = run("-Bbn", "alice", "se cret")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("alice:$2b$04$")
+    assert result.stdout.endswith("\n\n")
+    assert right(result.stdout.strip(), "se cret")
+
+
+def test_a_file_is_created_changed_checked_and_emptied_of_a_user(tmp_path):
+    """-c creates, a second call adds, the same user is replaced in place, -v checks, -D removes."""
+    file = tmp_path / "htpasswd"
+    assert run("-cbB", file, "alice", "one").exit_code == 0
+    assert run("-bB", file, "bob", "two").exit_code == 0
+    assert run("-iB", file, "alice", typed="three\n").exit_code == 0
+    lines = file.read_text().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["alice", "bob"]
+    assert right(lines[0], "three")
+    assert run("-vb", file, "alice", "three").exit_code == 0
+    assert run("-vb", file, "alice", "one").exit_code == 3
+    assert run("-D", file, "alice").exit_code == 0
+    assert [line.partition(":")[0] for line in file.read_text().splitlines()] == ["bob"]
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["-mbn", "alice", "x"], 2, "bcrypt alone"),
+        (["-bn", "a:b", "x"], 6, "colon"),
+        (["-bn", "alice", "x" * 73], 5, "72 bytes"),
+        (["-bn", "alice"], 2, "wrong number"),
+        (["-b", "missing", "alice", "x"], 1, "-c to create"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_reason(arguments, code, words, tmp_path, monkeypatch):
+    """Exit codes are Apache's."""
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert (result.exit_code, words in result.stderr) == (code, True), result.stderr

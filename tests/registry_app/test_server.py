@@ -1,0 +1,129 @@
+"""The service as a process: listeners, signals, TLS, slow clients."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.serving import start_registry
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """A service without users whose clients may be silent for a second."""
+    folder = tmp_path_factory.mktemp("server")
+    with start_registry(folder, config={"stackgen": {"threads": 4, "read_timeout": "500ms"}}) as running:
+        yield running
+
+
+def test_liveness_is_public_and_says_no_more_than_ok(registry):
+    """A load balancer may ask for it."""
+    answer = registry.request("GET", "/healthz")
+    assert (answer.status, answer.body) == (200, b"ok\n")
+
+
+@pytest.mark.parametrize("path", ["/debug/health", "/debug/ready", "/metrics", "/debug/vars", "/debug/pprof/"])
+def test_nothing_internal_is_served_on_the_public_listener(registry, path):
+    """Whatever the spelling of the Host header."""
+    for host in ("127.0.0.1", f"127.0.0.1:{registry.debug_port}"):
+        assert registry.request("GET", path, headers={"Host": host}).status == 404
+
+
+def test_the_internal_listener_tells_health(registry):
+    """`{}` means well."""
+    for path in ("/debug/health", "/debug/ready"):
+        answer = registry.ask_debug(path)
+        assert (answer.status, answer.body) == (200, b"{}")
+
+
+def test_silent_clients_do_not_keep_threads(registry):
+    """More silent connections than threads, each with half a request: others are served within the patience."""
+    silent = []
+    try:
+        for _ in range(12):
+            client = socket.create_connection(("127.0.0.1", registry.port))
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+            silent.append(client)
+        start = time.monotonic()
+        assert registry.request("GET", "/healthz").status == 200
+        assert time.monotonic() - start < 8
+        assert registry.ask_debug("/debug/health").status == 200
+    finally:
+        for client in silent:
+            client.close()
+    assert "Traceback" not in registry.log.read_text()
+
+
+def test_the_service_stops_when_it_is_told_to(tmp_path):
+    """SIGTERM ends it with exit code 0, a kept-alive connection notwithstanding."""
+    with start_registry(tmp_path) as registry:
+        client = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)
+        with closing(client):
+            client.request("GET", "/healthz")
+            assert client.getresponse().read() == b"ok\n"
+            assert registry.stop() == 0
+
+
+def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A self-signed certificate and its key."""
+    certificate, key = folder / "crt.pem", folder / "key.pem"
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    names = ("-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1")
+    files = ("-keyout", str(key), "-out", str(certificate))
+    subprocess.run(["openssl", "req", "-x509", "-days", "2", *curve, *names, *files], check=True, capture_output=True)
+    return certificate, key
+
+
+def served_name(port: int) -> str:
+    """Common name of the certificate that a server shows."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port)) as plain, context.wrap_socket(plain) as wrapped:
+        der = wrapped.getpeercert(binary_form=True)
+        wrapped.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"200 OK" in wrapped.recv(4096)
+    from cryptography import x509
+
+    return x509.load_der_x509_certificate(der).subject.rfc4514_string()
+
+
+def test_tls_is_served_without_a_proxy_and_a_new_certificate_without_a_restart(tmp_path):
+    """By upstream's variables; an unusable new file leaves the old certificate in place."""
+    certificate, key = make_certificate(tmp_path, "one")
+    environ = {"REGISTRY_HTTP_TLS_CERTIFICATE": str(certificate), "REGISTRY_HTTP_TLS_KEY": str(key)}
+    with start_registry(tmp_path / "r", environ=environ, config={"stackgen": {"workers": 1}}) as registry:
+        assert served_name(registry.port) == "CN=one"
+        make_certificate(tmp_path, "two")
+        assert served_name(registry.port) == "CN=two"
+        certificate.write_text("garbage")
+        assert served_name(registry.port) == "CN=two"
+
+
+def test_a_configuration_that_cannot_be_served_ends_with_its_problems_and_no_traceback(tmp_path):
+    """Exit code 1, one line for each problem."""
+    path = tmp_path / "config.yml"
+    path.write_text("version: 0.1\nstorage: {s3: {bucket: b}}\nhttp: {addr: nowhere}\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "registry_app", "serve", str(path)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.count("configuration error:") == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_the_version_is_told():
+    """`registry -v` and `--version`, as upstream's."""
+    for flag in ("-v", "--version"):
+        result = subprocess.run(
+            [sys.executable, "-m", "registry_app", flag], capture_output=True, text=True, check=True
+        )
+        assert result.stdout.startswith("registry ")
