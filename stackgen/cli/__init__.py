@@ -1,0 +1,87 @@
+"""The command line: the only part that prints and exits. Commands are loaded when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import NoReturn
+
+import click
+
+from stackgen import __version__
+from stackgen.errors import ExitCode
+
+COMMANDS = {
+    "init": ("stackgen.cli.init", "Make a stack: settings, secrets, certificate and compose.yaml."),
+    "plan": ("stackgen.cli.plan", "Show what render would change."),
+    "render": ("stackgen.cli.render", "Write the stack's files anew from .env."),
+    "validate": ("stackgen.cli.validate", "Check .env and report every error at once."),
+    "enable": ("stackgen.cli.enable", "Run a profile beside the registry."),
+    "disable": ("stackgen.cli.disable", "Stop running a profile."),
+    "profiles": ("stackgen.cli.profiles", "List the profiles."),
+    "completion": ("stackgen.cli.completion", "Print the script that completes commands in your shell."),
+}
+"""Command → (module that defines `command`, what --help says of it)."""
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports a command's module when it is called, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, with a near name in the error."""
+        name = args[0] if args else ""
+        if name and name not in COMMANDS and not name.startswith("-"):
+            import difflib  # noqa: PLC0415  (for the mistake alone)
+
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table, without importing one command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="First steps: stackgen init mystack && cd mystack && docker compose up -d --wait",
+)
+@click.version_option(__version__, "-V", "--version", message="stackgen %(version)s")
+def group() -> None:
+    """A team's own private container registry in two commands."""
+
+
+def main() -> NoReturn:
+    """Entry point of `stackgen`: errors of the user's become a message and a hint, bugs a report file."""
+    try:
+        result = group.main(standalone_mode=False)
+        code = result if isinstance(result, int) else ExitCode.OK  # click returns what ctx.exit() was given
+    except click.ClickException as wrong:
+        wrong.show()
+        code = wrong.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more when it flushes at its end
+        code = 141
+    except Exception as error:  # noqa: BLE001  (nothing may reach the user as a traceback)
+        from stackgen.cli import failures  # noqa: PLC0415
+
+        code = failures.report(error)
+    raise SystemExit(code)

@@ -1,0 +1,86 @@
+"""The end of `init`: everything between this machine and a first push."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stackgen import values
+from stackgen.cli.terminal import command_line, heading, say, warn
+
+if TYPE_CHECKING:
+    from stackgen.folder import StackFolder
+    from stackgen.settings import StackSettings
+
+DOCKER_SOCKET = Path("/var/run/docker.sock")
+
+
+def tell(folder: StackFolder, settings: StackSettings) -> None:
+    """What was made, what is missing on this machine, and what to type next."""
+    say(f"Stack made in {folder.root}/ for {settings.external_url}")
+    say()
+    heading("Next:")
+    if folder.root.resolve() != Path.cwd():
+        command_line(f"cd {folder.root}")
+    builds = "" if settings.registry_image else "the first start builds the registry's image: about a minute"
+    command_line("docker compose up -d --wait", builds)
+    command_line(f"cat {folder.admin_password.relative_to(folder.root)}", f"password of {settings.registry_admin_user}")
+    command_line(f"docker login -u {settings.registry_admin_user} {settings.authority}")
+    command_line(f"docker tag IMAGE {settings.authority}/team/app:1")
+    command_line(f"docker push {settings.authority}/team/app:1")
+    _tell_trust(settings)
+    _tell_hosts_line(settings)
+    _tell_missing()
+
+
+def _tell_trust(settings: StackSettings) -> None:
+    """Which line makes each engine trust the local authority."""
+    if settings.tls != "local":
+        return
+    say()
+    heading("Trust the stack's own CA, once on each machine that pushes or pulls:")
+    for engine, place in trust_places(settings.authority).items():
+        command_line(f"sudo install -D -m 644 certs/ca.crt {place}", engine)
+    if settings.is_local:
+        say("  Docker trusts registries on localhost as it is; podman and containerd do not.")
+
+
+def trust_places(authority: str) -> dict[str, str]:
+    """Engine → where it looks for the authority of a registry."""
+    return {
+        "docker": f"/etc/docker/certs.d/{authority}/ca.crt",
+        "podman": f"/etc/containers/certs.d/{authority}/ca.crt",
+        "containerd (with config_path)": f"/etc/containerd/certs.d/{authority}/ca.crt",
+    }
+
+
+def _tell_hosts_line(settings: StackSettings) -> None:
+    host = settings.host
+    if values.is_loopback(host) or _resolves(host):
+        return
+    say()
+    heading(f"{host} does not resolve here. Until DNS knows it, a line in /etc/hosts will do:")
+    command_line(f"echo '{settings.bind_address or '127.0.0.1'} {host}' | sudo tee -a /etc/hosts")
+
+
+def _resolves(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return False
+    return True
+
+
+def _tell_missing() -> None:
+    """What this machine lacks for `docker compose up`."""
+    if shutil.which("docker") is None:
+        warn("Docker is not installed here: https://docs.docker.com/engine/install/ (or: stackgen serve)")
+        return
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode != 0:
+        warn("Docker's Compose plugin is not installed here: apt-get install docker-compose-plugin")
+    if not os.environ.get("DOCKER_HOST") and DOCKER_SOCKET.exists() and not os.access(DOCKER_SOCKET, os.W_OK):
+        warn('you may not use Docker yet: sudo usermod -aG docker "$USER", then log in again')

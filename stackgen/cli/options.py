@@ -1,0 +1,43 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from stackgen.errors import StackgenError
+from stackgen.folder import ENV, StackFolder
+
+
+class StackFolderType(click.ParamType[StackFolder]):
+    """A folder that `init` made, as StackFolder."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> StackFolder:  # noqa: ARG002
+        """The folder; StackgenError when it holds no stack."""
+        if isinstance(value, StackFolder):
+            return value
+        folder = StackFolder(Path(str(value)))
+        if not folder.env.is_file():
+            target = "" if str(value) == "." else f" {value}"
+            raise StackgenError(
+                f"there is no stack in {folder.root.resolve()}: no {ENV}",
+                hint=f"make one: stackgen init{target or ' mystack'}; or name the stack's folder",
+            )
+        return folder
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """Folders."""
+        return [CompletionItem(incomplete, type="dir")]
+
+
+stack_argument = click.argument("folder", metavar="[DIR]", default=".", type=StackFolderType())
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

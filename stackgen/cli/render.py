@@ -1,0 +1,55 @@
+"""`stackgen render`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from stackgen import stack
+from stackgen.certificates import ensure_certificates
+from stackgen.cli.options import examples, stack_argument
+from stackgen.cli.terminal import say, warn
+from stackgen.credentials import ensure_credentials
+from stackgen.diffing import CHANGING, Action, Change
+from stackgen.errors import StackgenError
+from stackgen.hosting import prepare_storage
+from stackgen.writing import exclusive, write_changes
+
+if TYPE_CHECKING:
+    from stackgen.folder import StackFolder
+
+
+@click.command(epilog=examples("stackgen render", "stackgen render mystack --overwrite nginx/nginx.conf"))
+@stack_argument
+@click.option("--overwrite", multiple=True, metavar="FILE", help="Give up your edits of this file; repeatable.")
+def command(folder: StackFolder, overwrite: tuple[str, ...]) -> None:
+    """Write the stack's files anew from .env.
+
+    Secrets stay as they are, and so do files that you edited: their new version is put beside them as FILE.new.
+    """
+    with exclusive(folder):
+        draft = stack.draft(folder, overwrite=frozenset(overwrite))
+        if unknown := set(overwrite) - {change.path for change in draft.changes}:
+            raise StackgenError(f"not a rendered file: {', '.join(sorted(unknown))}", hint="see: stackgen plan")
+        ensure_credentials(folder, draft.settings)
+        ensure_certificates(folder, draft.settings)
+        prepare_storage(folder, draft.settings)
+        write_changes(folder, draft.changes, draft.lock)
+    tell(draft.changes)
+
+
+def tell(changes: tuple[Change, ...]) -> None:
+    """What was done, by file."""
+    done = [change for change in changes if change.action in CHANGING]
+    if not done:
+        say("nothing to change")
+        return
+    for change in done:
+        if change.action is not Action.BESIDE:
+            say(f"{change.action.value:8}{change.path}")
+    for change in done:
+        if change.action is Action.BESIDE:
+            warn(f"{change.path} is yours and stays; its new version is {change.target}:")
+            say(f"  diff -u {change.path} {change.target}")
+    say("run: docker compose up -d --wait")

@@ -1,0 +1,174 @@
+"""From `.env` to StackSettings: every error at once, with its line, its reason and its remedy."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from stackgen.dotenv import ParsedEnv, Problem, parse_dotenv
+from stackgen.errors import StackgenError
+from stackgen.settings import StackSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from stackgen.folder import StackFolder
+
+# Variables that users of Compose set in `.env` and that are near some of ours.
+_OF_OTHERS = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|BUILDX)_\w+|(HTTPS?|NO|ALL|FTP)_PROXY|TZ|PATH")
+_ALIKE = 0.82
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """What a `.env` amounts to: settings when there is no problem, and names that are none of ours."""
+
+    settings: StackSettings | None
+    problems: tuple[Problem, ...]
+    foreign: tuple[str, ...]
+
+
+def read_settings(text: str) -> ReadSettings:
+    """Settings or all problems of a `.env` text; never raises."""
+    parsed = parse_dotenv(text)
+    known = {name: value for name, value in parsed.values().items() if name in NAMES}
+    foreign = [name for name in parsed.values() if name not in NAMES]
+    problems = [*parsed.problems, *_near_misses(parsed, foreign)]
+    try:
+        settings = StackSettings.model_validate(_given(known))
+    except ValidationError as error:
+        problems += _problems_of(error, parsed)
+        wrong = {str(one["loc"][0]).upper() for one in error.errors()}
+        settings = StackSettings.model_validate(_given({n: v for n, v in known.items() if n not in wrong}))
+        problems += [p for p in _contradictions(settings, parsed) if p.name not in wrong]
+    else:
+        problems += _contradictions(settings, parsed)
+    problems.sort(key=lambda problem: problem.line)
+    return ReadSettings(None if problems else settings, tuple(problems), tuple(foreign))
+
+
+def load_settings(folder: StackFolder) -> StackSettings:
+    """The settings of a stack; StackgenError with every problem of its `.env`."""
+    read = read_settings(read_env(folder))
+    if read.settings is None:
+        raise StackgenError(describe(read.problems), hint=f"edit {folder.env}, then run the command again")
+    return read.settings
+
+
+def read_env(folder: StackFolder) -> str:
+    """The text of a stack's `.env`; StackgenError when it can't be read as text."""
+    try:
+        return folder.env.read_bytes().decode()
+    except FileNotFoundError:
+        raise StackgenError(
+            f"there is no stack in {folder.root}: {folder.env.name} is missing",
+            hint=f"make one: stackgen init {folder.root}",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise StackgenError(
+            f"{folder.env} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8 without special formats"
+        ) from None
+    except OSError as error:
+        raise StackgenError(
+            f"{folder.env} can't be read: {error.strerror}", hint=f"look at its owner and mode: ls -l {folder.env}"
+        ) from None
+
+
+def describe(problems: tuple[Problem, ...]) -> str:
+    """One line of text for each problem and one for its remedy."""
+    count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+    lines = [f"{count} not usable:"]
+    for problem in problems:
+        place = f"line {problem.line}: " if problem.line else ""
+        lines.append(f"  {place}{problem.name} {problem.reason}")
+        if problem.remedy:
+            lines.append(f"    -> {problem.remedy}")
+    return "\n".join(lines)
+
+
+def _names() -> dict[str, str]:
+    return {field.upper(): field for field in StackSettings.model_fields}
+
+
+NAMES = _names()
+"""Name in `.env` → field of StackSettings."""
+
+
+def _given(values: Mapping[str, str]) -> dict[str, str]:
+    """An empty value means the default, as Compose's `${NAME:-default}` has it."""
+    return {NAMES[name]: value for name, value in values.items() if value != ""}
+
+
+def _extra(name: str) -> dict[str, Any]:
+    extra = StackSettings.model_fields[NAMES[name]].json_schema_extra
+    return extra if isinstance(extra, dict) else {}
+
+
+def _problems_of(error: ValidationError, parsed: ParsedEnv) -> Iterator[Problem]:
+    for one in error.errors():
+        name = str(one["loc"][0]).upper()
+        shown = _shorten(parsed.values().get(name, ""))
+        yield Problem(parsed.line_of(name), name, f"{shown!r} {_reason(one)}", str(_extra(name).get("remedy", "")))
+
+
+def _reason(error: Any) -> str:
+    """Why pydantic refused a value, as the end of a sentence that starts with the value."""
+    match error["type"]:
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "int_parsing" | "int_parsing_size":
+            return "is not a whole number"
+        case "bool_parsing":
+            return "is neither true nor false"
+        case "literal_error":
+            return f"is not one of {error['ctx']['expected']}"
+        case "greater_than_equal" | "less_than_equal":
+            return "is out of range"
+        case _:
+            return f"is refused: {error['msg']}"
+
+
+def _shorten(value: str) -> str:
+    return value if len(value) <= 60 else value[:57] + "..."  # noqa: PLR2004  (what fits on a line)
+
+
+def _near_misses(parsed: ParsedEnv, foreign: list[str]) -> Iterator[Problem]:
+    """Names that are probably one of ours, misspelt: silently ignoring them would be the worst answer."""
+    for name in foreign:
+        if _OF_OTHERS.fullmatch(name):
+            continue
+        if near := difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=_ALIKE):
+            reason = f"is no setting; did you mean {near[0]}?"
+            yield Problem(parsed.line_of(name), name, reason, f"write {near[0]}, or remove the line")
+
+
+def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Problem]:
+    """Values that are right alone and wrong together."""
+
+    def problem(name: str, reason: str, remedy: str) -> Problem:
+        return Problem(parsed.line_of(name), name, reason, remedy)
+
+    if settings.proxy == "nginx" and settings.http_port == settings.https_port:
+        yield problem("HTTP_PORT", f"is {settings.http_port}, and so is HTTPS_PORT", "use two ports, or HTTP_PORT=0")
+    if settings.registry_version and settings.registry_image and _has_tag(settings.registry_image):
+        yield problem(
+            "REGISTRY_VERSION",
+            f"is {settings.registry_version!r}, but REGISTRY_IMAGE already names a tag or digest",
+            "remove one of the two",
+        )
+    if settings.proxy == "none" and settings.trusted_proxies:
+        yield problem("TRUSTED_PROXIES", "needs nginx, and PROXY is none", "remove it, or set PROXY=nginx")
+    if settings.storage_dir and not settings.storage_dir.startswith(("/", "./", "../")):
+        yield problem(
+            "STORAGE_DIR",
+            f"{settings.storage_dir!r} would be taken for a volume's name",
+            f"write an absolute path, or ./{settings.storage_dir}",
+        )
+
+
+def _has_tag(reference: str) -> bool:
+    return "@" in reference or ":" in reference.rsplit("/", 1)[-1]

@@ -1,0 +1,209 @@
+"""The types of settings: each refuses what would mean something else in YAML, nginx, Compose or an image reference."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+
+HTTPS_DEFAULT = 443
+_LONGEST_HOST = 253
+_LARGEST_ID = 2**32 - 2
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
+_SIZES = {"": 1, "B": 1, "K": 2**10, "KIB": 2**10, "M": 2**20, "MIB": 2**20, "G": 2**30, "GIB": 2**30, "T": 2**40}
+_SIZES |= {"TIB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _matching(pattern: str, reason: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(reason)
+        return value
+
+    return AfterValidator(check)
+
+
+def printable(value: str) -> str:
+    """The same text; ValueError for control characters, which have no place in a setting."""
+    if found := _CONTROL.search(value):
+        raise ValueError(f"holds the control character U+{ord(found.group()):04X}")
+    return value
+
+
+def parse_host(value: str) -> str:
+    """A lower-case DNS name or an IP address, without brackets."""
+    printable(value)
+    if ":" in value or re.fullmatch(r"[0-9.]+", value):
+        return parse_address(value)
+    if "/" in value:
+        raise ValueError("is an address of a page, not a host")
+    if not value.isascii():
+        raise ValueError(f"has letters beyond ASCII{_punycode(value)}")
+    if value != value.lower():
+        raise ValueError(f"has capitals: write {value.lower()}")
+    if len(value) > _LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in value.split(".")):
+        raise ValueError("is no host name")
+    return value
+
+
+def _punycode(host: str) -> str:
+    try:
+        return f": write {host.encode('idna').decode()}"
+    except UnicodeError:
+        return ""
+
+
+def parse_address(value: str) -> str:
+    """An IPv4 or IPv6 address."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("is no IP address") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address stays on this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address: TLS clients then name no server."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def split_url(url: str) -> tuple[str, int]:
+    """(host, port) of an https address."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or HTTPS_DEFAULT
+
+
+def parse_url(value: str) -> str:
+    """`https://host[:port]`, without a path, user or query."""
+    printable(value)
+    match = re.fullmatch(r"(\w+)://(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]]+)(?::(\d{1,5}))?/?", value)
+    if not match:
+        raise ValueError("is no plain address of a host")
+    scheme, host, port = match.groups()
+    if scheme != "https":
+        raise ValueError(f"starts with {scheme}://; registries are reached over https")
+    parse_host(host.strip("[]"))
+    if port is not None and not 1 <= int(port) <= 65535:  # noqa: PLR2004  (the range of ports)
+        raise ValueError(f"has no possible port: {port}")
+    return value.removesuffix("/")
+
+
+def parse_proxy_url(value: str) -> str:
+    """An http(s) address without a password: it would be readable in the image's history."""
+    printable(value)
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s\"'\\$]", value):
+        raise ValueError("is no http address")
+    if parts.password or parts.username:
+        raise ValueError("holds a user or password, which would end up in the rendered file")
+    return value
+
+
+def parse_bytes(value: str) -> int:
+    """Bytes of `1GiB`, `512M`, `1000`."""
+    match = re.fullmatch(r"(\d{1,15})\s?([a-zA-Z]{0,3})", value)
+    if not match or match[2].upper() not in _SIZES:
+        raise ValueError("is no size")
+    return int(match[1]) * _SIZES[match[2].upper()]
+
+
+def parse_duration(value: str) -> int:
+    """Seconds of `90s`, `30m`, `1h30m`, `7d`."""
+    parts = re.findall(r"(\d{1,9})([smhd])", value)
+    if not parts or "".join(number + unit for number, unit in parts) != value:
+        raise ValueError("is no duration")
+    return sum(int(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _positive_size(value: str) -> str:
+    if parse_bytes(value) <= 0:
+        raise ValueError("is zero")
+    return value
+
+
+def _positive_duration(value: str) -> str:
+    if parse_duration(value) <= 0:
+        raise ValueError("is zero")
+    return value
+
+
+def _check_path(value: str) -> str:
+    printable(value)
+    if not value:
+        raise ValueError("is empty")
+    if value.startswith("~"):
+        raise ValueError("starts with ~, which Compose would not replace by your home: write the full path")
+    return value
+
+
+def _check_owner(value: str) -> str:
+    match = re.fullmatch(r"(\d{1,10}):(\d{1,10})", value)
+    if not match or max(int(match[1]), int(match[2])) > _LARGEST_ID:
+        raise ValueError("is not uid:gid")
+    if int(match[1]) == 0:
+        raise ValueError("is root; the registry never runs as root")
+    return value
+
+
+def _split(value: object) -> object:
+    """`a,b` as a tuple; no part is empty, none appears twice."""
+    if not isinstance(value, str):
+        return value
+    return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+
+
+def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name):
+            raise ValueError(f"holds {name!r}, which is no name of a profile")
+    return names
+
+
+def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ValueError(f"holds {network!r}: {error}") from None
+    return networks
+
+
+_REFERENCE = (
+    r"(?:[a-zA-Z0-9.\-\[\]:]+/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+
+Text = Annotated[str, AfterValidator(printable)]
+Host = Annotated[str, AfterValidator(parse_host)]
+IpAddress = Annotated[str, AfterValidator(parse_address)]
+Url = Annotated[str, AfterValidator(parse_url)]
+ProxyUrl = Annotated[str, AfterValidator(parse_proxy_url)]
+FilePath = Annotated[str, AfterValidator(_check_path)]
+Bytes = Annotated[str, AfterValidator(_positive_size)]
+Duration = Annotated[str, AfterValidator(_positive_duration)]
+OwnedBy = Annotated[str, AfterValidator(_check_owner)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_check_names)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_check_networks)]
+ProjectName = Annotated[str, _matching(r"[a-z0-9][a-z0-9_-]{0,62}", "is no name that Compose accepts")]
+UserName = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", "is no user name")]
+Tag = Annotated[str, _matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "is no image tag")]
+ImageReference = Annotated[str, _matching(_REFERENCE, "is no image reference")]

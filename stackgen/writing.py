@@ -1,0 +1,162 @@
+"""The only code that changes the rendered files of a stack: staged, then put in place behind a journal.
+
+1. Every new text is written and fsynced below `.stackgen/staging`. A crash until here leaves the old stack.
+2. `.stackgen/journal.json` appears by a rename: the point of no return.
+3. Each text is renamed into its place, compose.yaml behind what it refers to, the lock file last.
+4. The journal goes.
+
+A crash between 2 and 4 is finished by the next command that changes or plans the stack (`recover`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from registry_app import __version__
+from stackgen.diffing import CHANGING, Action, Change, FileOnDisk, next_lock
+from stackgen.errors import StackgenError
+from stackgen.lockfile import Lock, digest, format_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from stackgen.folder import StackFolder
+    from stackgen.planning import StackPlan
+
+
+@contextlib.contextmanager
+def exclusive(folder: StackFolder) -> Iterator[None]:
+    """Holds the stack for one command at a time; StackgenError when another one is at work."""
+    folder.state.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder.mutex, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackgenError(
+                f"another stackgen command is changing {folder.root}", hint="wait for it to end, then try again"
+            ) from None
+        recover(folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def read_disk(folder: StackFolder, plan: StackPlan, lock: Lock) -> dict[str, FileOnDisk]:
+    """The planned and the formerly written files that exist; StackgenError where a folder stands in the way."""
+    found = {}
+    for path in {one.path for one in plan.files} | set(lock.entries):
+        place = folder.root / path
+        try:
+            found[path] = FileOnDisk(place.read_bytes(), place.is_symlink())
+        except FileNotFoundError:
+            if place.is_symlink():
+                found[path] = FileOnDisk(b"", is_link=True)
+        except (IsADirectoryError, NotADirectoryError):
+            raise StackgenError(f"{place} must be a file", hint="move away what lies there") from None
+        except OSError as error:
+            raise StackgenError(f"{place} can't be read: {error.strerror}", hint=f"look at: ls -l {place}") from None
+    return found
+
+
+def write_changes(folder: StackFolder, changes: tuple[Change, ...], lock: Lock) -> None:
+    """Applies the changes and records them; after a crash either none of them or, once recovered, all."""
+    new_lock = next_lock(changes, lock, version=__version__)
+    to_write = [change for change in changes if change.action in CHANGING]
+    if not to_write and new_lock == lock:
+        return
+    _clear_staging(folder)
+    folder.staging.mkdir(parents=True)
+    steps = [_stage(folder, number, change) for number, change in enumerate(to_write)]
+    kept = [_stage_copy(folder, number, change) for number, change in enumerate(to_write) if change.new is not None]
+    _write_durably(folder.staging / "lock", format_lock(new_lock).encode(), 0o644)
+    steps += [*kept, {"from": "lock", "to": _relative(folder, folder.lock), "was": None}]
+    _sync_folder(folder.staging)
+    _write_durably(folder.journal.with_suffix(".tmp"), json.dumps({"steps": steps}).encode(), 0o644)
+    folder.journal.with_suffix(".tmp").rename(folder.journal)
+    _sync_folder(folder.state)
+    recover(folder)
+
+
+def recover(folder: StackFolder) -> None:
+    """Finishes a write that had passed its point of no return; forgets one that had not."""
+    if folder.journal.is_file():
+        for step in json.loads(folder.journal.read_text(encoding="utf-8"))["steps"]:
+            _carry_out(folder, step)
+        folder.journal.unlink()
+        _sync_folder(folder.state)
+    _clear_staging(folder)
+
+
+def _carry_out(folder: StackFolder, step: dict[str, Any]) -> None:
+    """One step of a journal; does nothing when it was carried out before."""
+    target = folder.root / step["to"]
+    if step["from"] is None:
+        target.unlink(missing_ok=True)
+        return
+    staged = folder.staging / step["from"]
+    if not staged.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if step["was"] is not None and target.exists() and digest(target.read_bytes()) != step["was"]:
+        target = target.with_name(target.name + ".new")  # edited between the crash and this recovery
+    staged.replace(target)
+    _sync_folder(target.parent)
+
+
+def _stage(folder: StackFolder, number: int, change: Change) -> dict[str, Any]:
+    if change.new is None:
+        return {"from": None, "to": change.target, "was": None}
+    name = f"{number:04}"
+    _write_durably(folder.staging / name, change.new, change.mode)
+    was = digest(change.old) if change.action is Action.UPDATE and change.old is not None else None
+    return {"from": name, "to": change.target, "was": was}
+
+
+def _stage_copy(folder: StackFolder, number: int, change: Change) -> dict[str, Any]:
+    """The rendered text once more, for the base of a later three-way merge."""
+    name = f"{number:04}.rendered"
+    (folder.staging / name).write_bytes(change.new or b"")
+    return {"from": name, "to": _relative(folder, folder.rendered / change.path), "was": None}
+
+
+def _relative(folder: StackFolder, path: Path) -> str:
+    return path.relative_to(folder.root).as_posix()
+
+
+def _clear_staging(folder: StackFolder) -> None:
+    shutil.rmtree(folder.staging, ignore_errors=True)
+
+
+def _write_durably(path: Path, content: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replaces a file by another text in one step, with its mode and owner; a crash leaves the old one."""
+    before = path.stat()
+    draft = path.with_name(path.name + ".tmp")
+    _write_durably(draft, text.encode(), before.st_mode & 0o7777)
+    if os.geteuid() == 0:
+        os.chown(draft, before.st_uid, before.st_gid)
+    draft.replace(path)
+    _sync_folder(path.parent)

@@ -1,0 +1,80 @@
+"""init, plan and render on a folder, as people use them."""
+
+import json
+
+import yaml
+
+
+def add(folder, line):
+    """Appends a line to a stack's settings."""
+    with folder.env.open("a") as env:
+        env.write(line + "\n")
+
+
+def test_init_makes_a_stack_and_says_what_to_type(stackgen, tmp_path):
+    """The last lines of init lead to a first push."""
+    done = stackgen("init", "mystack", "--domain", "registry.example.com", "--yes")
+    assert "docker compose up -d --wait" in done.stdout
+    assert "docker login -u admin registry.example.com" in done.stdout
+    assert "/etc/docker/certs.d/registry.example.com" in done.stdout
+    assert (tmp_path / "mystack/secrets/admin_password").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["mystack"]
+
+
+def test_a_second_render_changes_nothing(stackgen, folder):
+    """Same settings, same bytes; secrets stay."""
+    before = {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()}
+    assert "nothing to change" in stackgen("render", folder.root).stdout
+    stackgen("plan", folder.root)
+    assert before == {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()}
+
+
+def test_a_changed_setting_is_shown_by_plan_and_written_by_render(stackgen, folder):
+    """Exit code 2 tells a script that a render is due."""
+    add(folder, "REGISTRY_WORKERS=5")
+    assert "+  workers: 5" in stackgen("plan", folder.root, code=2).stdout
+    (change,) = json.loads(stackgen("plan", folder.root, "--json", code=2).stdout)["changes"]
+    assert (change["path"], change["action"]) == ("config/config.yml", "update")
+    stackgen("render", folder.root)
+    assert yaml.safe_load((folder.root / "config/config.yml").read_text())["stackgen"]["workers"] == 5
+
+
+def test_an_edited_file_is_never_overwritten(stackgen, folder):
+    """The user's text stays, the new one lies beside it, once; --overwrite gives the edit up."""
+    edited = folder.root / "config/config.yml"
+    edited.write_text(edited.read_text() + "# mine\n")
+    assert "nothing to change" in stackgen("render", folder.root).stdout
+    add(folder, "REGISTRY_WORKERS=5")
+    stackgen("render", folder.root)
+    assert edited.read_text().endswith("# mine\n")
+    beside = edited.with_name("config.yml.new")
+    assert "workers: 5" in beside.read_text()
+    beside.unlink()
+    assert "nothing to change" in stackgen("render", folder.root).stdout
+    stackgen("render", folder.root, "--overwrite", "config/config.yml")
+    assert "workers: 5" in edited.read_text()
+
+
+def test_a_file_of_the_users_is_never_touched(stackgen, folder):
+    """Overrides and nginx additions survive every render."""
+    own = {folder.root / "compose.override.yaml": "services: {}\n", folder.root / "nginx/conf.d/mine.conf": "# mine\n"}
+    for path, text in own.items():
+        path.write_text(text)
+    add(folder, "HSTS=true")
+    stackgen("render", folder.root)
+    assert {path: path.read_text() for path in own} == own
+
+
+def test_all_errors_of_a_settings_file_come_at_once(stackgen, folder):
+    """Line, reason and remedy for each; near misses are named."""
+    folder.env.write_text("HTTPS_PORT=99999\nSERVICE_DOMAIN=https://x/y\nHTTPS_PROT=1\nPROXY=apache\nA=$B\n")
+    output = stackgen("validate", folder.root, code=1).stderr
+    for line, word in enumerate(["HTTPS_PORT", "SERVICE_DOMAIN", "did you mean HTTPS_PORT", "PROXY", "holds a $"], 1):
+        assert f"line {line}: " in output
+        assert word in output
+    assert output.count("->") == 5
+
+
+def test_profiles_are_switched_in_the_settings_file(stackgen, folder):
+    """An unknown profile is refused by name."""
+    assert "there is no profile" in stackgen("enable", "nonsense", folder.root, code=1).stderr
