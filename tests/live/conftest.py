@@ -1,0 +1,51 @@
+"""A real Docker Engine, and stacks that `stackgen init` wrote, for the tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.live.stack import LiveStack, running_stack
+
+_CHECKOUT = Path(__file__).parents[2]
+_ENGINE_PATIENCE = 900  # seconds for a set-up from nothing on a slow day
+
+StackMaker = Callable[..., LiveStack]
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker Engine with Compose that answers; in CI a must, elsewhere the tests that need it are skipped."""
+    done = subprocess.run(
+        [_CHECKOUT / "scripts" / "engine"], capture_output=True, text=True, timeout=_ENGINE_PATIENCE, check=False
+    )
+    if done.returncode == 0:
+        return
+    reason = f"no Docker Engine to test on: {done.stderr.strip()}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}\n{done.stdout}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
+    """The stack that `stackgen init` gives without a word from the user: nginx with TLS on localhost."""
+    with running_stack(tmp_path_factory.mktemp("live") / "mystack") as started:
+        yield started
+
+
+@pytest.fixture
+def make_stack(stack: LiveStack, tmp_path: Path) -> Iterator[StackMaker]:
+    """Starts further stacks, whose image the first one built; they are gone after the test."""
+    with ExitStack() as cleanup:
+
+        def make(name: str, **settings: str) -> LiveStack:
+            started = running_stack(tmp_path / name, **settings)
+            return cleanup.enter_context(started)
+
+        yield make

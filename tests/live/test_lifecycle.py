@@ -1,0 +1,112 @@
+"""What a stack goes through in its life: restarts, neighbours, another shape, a full disk."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.conftest import StackMaker
+from tests.live.sample import sample_image
+from tests.live.stack import LiveStack, succeed
+
+pytestmark = pytest.mark.live
+
+
+def test_restart(stack: LiveStack) -> None:
+    """A restart loses nothing."""
+    stack.login()
+    with sample_image(stack, "team/restarted:1") as image:
+        image.push()
+        stack.compose("restart")
+        stack.compose("up", "--detach", "--wait")
+        image.forget()
+        assert image.pull() == image.identity
+
+
+def test_down_and_up(stack: LiveStack) -> None:
+    """`down` and `up` lose nothing, and the login stays valid."""
+    stack.login()
+    with sample_image(stack, "team/downed:1") as image:
+        image.push()
+        stack.compose("down")
+        stack.compose("up", "--detach", "--wait")
+        image.forget()
+        assert image.pull() == image.identity
+
+
+def test_two_stacks(stack: LiveStack, make_stack: StackMaker) -> None:
+    """Two stacks live side by side on one host, each with its own images and users."""
+    other = make_stack("neighbour")
+    assert other.authority != stack.authority
+    stack.login()
+    other.login()
+    with sample_image(stack, "team/same:1") as mine, sample_image(other, "team/same:1") as theirs:
+        mine.push()
+        theirs.push()
+        mine.forget()
+        theirs.forget()
+        assert mine.pull() == mine.identity
+        assert theirs.pull() == theirs.identity
+
+    refused = stack.try_docker(
+        "login", "--username", other.user, "--password-stdin", stack.authority, stdin=other.password
+    )
+    assert refused.returncode != 0
+
+
+def test_without_proxy(make_stack: StackMaker) -> None:
+    """With PROXY=none the registry alone speaks TLS and takes pushes."""
+    single = make_stack("single", PROXY="none")
+    assert single.compose("ps", "--services").stdout.split() == ["registry"]
+    single.login()
+    with sample_image(single, "team/direct:1", size=5_000_000) as image:
+        image.push()
+        image.forget()
+        assert image.pull() == image.identity
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, 96 MB of ext4."""
+    backing, mounted = tmp_path / "disk.img", tmp_path / "disk"
+    mounted.mkdir()
+    succeed(["truncate", "--size", "96M", backing], within=10)
+    succeed(["mkfs.ext4", "-q", "-m", "0", backing], within=20)
+    try:
+        succeed(["mount", "-o", "loop", backing, mounted], within=20)
+    except AssertionError as refused:
+        pytest.skip(f"no loop device can be mounted here: {refused}")
+    try:
+        yield mounted
+    finally:
+        succeed(["umount", mounted], within=20)
+
+
+def test_full_disk(small_disk: Path, make_stack: StackMaker) -> None:
+    """A stack whose disk is full starts again, serves pulls, refuses pushes, and recovers."""
+    crowded = make_stack("crowded", STORAGE_DIR=str(small_disk / "data"), STORAGE_RESERVE="8MiB")
+    crowded.login()
+    with sample_image(crowded, "team/kept:1") as kept, sample_image(crowded, "team/refused:1", size=1_000_000) as more:
+        kept.push()
+        _fill(small_disk)
+        crowded.compose("down")
+        crowded.compose("up", "--detach", "--wait")
+
+        kept.forget()
+        assert kept.pull() == kept.identity
+        assert crowded.try_docker("push", more.name).returncode != 0
+
+        (small_disk / "filler").unlink()
+        more.push()
+
+
+def _fill(disk: Path) -> None:
+    """Leave not one free block."""
+    for size in ("1M", "4k", "1"):
+        subprocess.run(
+            ["dd", "if=/dev/zero", f"of={disk / 'filler'}", f"bs={size}", "oflag=append", "conv=notrunc", "status=none"],
+            check=False, timeout=60, stderr=subprocess.DEVNULL,
+        )  # fmt: skip

@@ -1,0 +1,73 @@
+"""The main job, as a person with the docker client does it: log in, push, pull, delete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.live.sample import sample_image
+from tests.live.stack import LiveStack
+
+pytestmark = pytest.mark.live
+
+MANIFEST_TYPES = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+
+
+def test_large_layer(stack: LiveStack) -> None:
+    """An image with a layer of 300 MB comes back as it was pushed."""
+    stack.login()
+    with sample_image(stack, "team/large:1", size=300 * 1000 * 1000) as image:
+        image.push()
+        image.forget()
+        assert image.pull() == image.identity
+
+
+def test_many_slashes(stack: LiveStack) -> None:
+    """The name of a repository may have many slashes."""
+    stack.login()
+    with sample_image(stack, "a/b/c/d:latest") as image:
+        image.push()
+        image.forget()
+        assert image.pull() == image.identity
+
+
+def test_wrong_password(stack: LiveStack) -> None:
+    """A wrong password is refused with words that say so."""
+    refused = stack.try_docker("login", "--username", stack.user, "--password-stdin", stack.authority, stdin="wrong")
+    assert refused.returncode != 0
+    assert "unauthorized" in refused.stderr.lower()
+
+
+def test_no_login(stack: LiveStack, tmp_path: Path) -> None:
+    """Without a login nothing can be pushed or pulled."""
+    stranger = replace(stack, user_config=tmp_path)
+    with sample_image(stranger, "team/stranger:1") as image:
+        pushed = stranger.try_docker("push", image.name)
+        pulled = stranger.try_docker("pull", image.name)
+    assert pushed.returncode != 0
+    assert "no basic auth credentials" in pushed.stderr
+    assert pulled.returncode != 0
+    assert "no basic auth credentials" in pulled.stderr
+    assert stack.ask_as_stranger("/v2/").status == 401
+
+
+def test_delete(stack: LiveStack) -> None:
+    """A deleted image is gone, and another one can be pushed under its name."""
+    stack.login()
+    with sample_image(stack, "team/deleted:1") as image:
+        image.push()
+        manifest = stack.ask(f"/v2/{image.repository}/manifests/{image.tag}", headers={"Accept": MANIFEST_TYPES})
+        digest = manifest.headers["docker-content-digest"]
+        assert stack.ask(f"/v2/{image.repository}/manifests/{digest}", method="DELETE").status == 202
+
+        image.forget()
+        pulled = stack.try_docker("pull", image.name)
+        assert pulled.returncode != 0
+        assert "not found" in pulled.stderr or "manifest unknown" in pulled.stderr
+
+    with sample_image(stack, "team/deleted:1") as image:
+        image.push()
+        image.forget()
+        assert image.pull() == image.identity
