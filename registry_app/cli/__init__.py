@@ -13,6 +13,7 @@ from registry_app import __version__
 COMMANDS = {
     "serve": "serve",
     "htpasswd": "htpasswd",
+    "init-stack": "init_stack",
 }
 
 

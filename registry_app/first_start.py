@@ -1,0 +1,166 @@
+"""What a published stack needs before its services start: configuration, certificate, secrets and a first user.
+
+Run as `registry init-stack` by a one-shot container. Each step makes what is missing and leaves what is there, so
+that it may run at every start; whatever it writes appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import os
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import bcrypt
+from cryptography import x509
+
+from registry_app import issuing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_COST = 10
+_RENEW_BEFORE = dt.timedelta(days=30)
+_PUBLIC, _SHARED, _PRIVATE = 0o644, 0o640, 0o600
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class FirstStartError(Exception):
+    """The stack can't start so; the message says why and what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie in the one-shot container; each is a volume, or a folder that the consumer gave."""
+
+    incoming: Path
+    """Files of configuration as they came with the artifact."""
+    config: Path
+    """What the services mount of them."""
+    certs: Path
+    secrets: Path
+    keep: Path
+    """Mounted by no service: the authority's key and the first user's password."""
+    profile_secrets: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the consumer's `.env` says."""
+
+    host: str
+    user: str = "admin"
+    profile_secrets: tuple[str, ...] = field(default_factory=tuple)
+    """Paths below `Places.profile_secrets`."""
+
+
+def prepare(places: Places, wishes: Wishes, *, now: dt.datetime) -> list[str]:
+    """Make what is missing; says what was made. Raises FirstStartError for a certificate given for another host."""
+    done = [f"{count} configuration files" for count in [copy_tree(places.incoming, places.config)] if count]
+    if _ensure_certificate(places, wishes.host, now=now):
+        done.append(f"a certificate for {wishes.host}")
+    return done + _ensure_secrets(places, wishes)
+
+
+def copy_tree(source: Path, target: Path) -> int:
+    """Make a folder hold exactly the files of another; gives how many were new, changed or removed."""
+    wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    changed = 0
+    for relative in sorted(wanted):
+        content = (source / relative).read_bytes()
+        place = target / relative
+        if not place.is_file() or place.read_bytes() != content:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _write(place, content, _PUBLIC)
+            changed += 1
+    for stale in sorted(
+        path for path in target.rglob("*") if path.is_file() and path.relative_to(target) not in wanted
+    ):
+        stale.unlink()
+        changed += 1
+    return changed
+
+
+def _ensure_certificate(places: Places, host: str, *, now: dt.datetime) -> bool:
+    """Whether a certificate was issued: where none is, where ours ends soon or is for another host."""
+    chain, key = places.certs / "fullchain.pem", places.certs / "privkey.pem"
+    own = places.keep / "ca.crt"
+    if chain.exists() and key.exists():
+        leaf = x509.load_pem_x509_certificate(chain.read_bytes())
+        fits, lasts = issuing.covers(leaf, host), leaf.not_valid_after_utc - now > _RENEW_BEFORE
+        if fits and lasts:
+            return False
+        given = not own.exists() or x509.load_pem_x509_certificate(own.read_bytes()).subject != leaf.issuer
+        if given and fits:
+            return False  # theirs to renew; the doctor and the alerts speak of its end
+        if given:
+            names = ", ".join(issuing.names_of(leaf)) or "no name"
+            raise FirstStartError(f"the certificate given is for {names}, not for {host}: change SERVICE_DOMAIN or it")
+    authority = _authority(places.keep, now=now)
+    leaf_pair = issuing.issue(authority, _hosts(host), now=now)
+    _write(places.certs / "ca.crt", authority.certificate_pem, _PUBLIC)
+    _write(key, leaf_pair.key_pem, _SHARED)
+    _write(chain, leaf_pair.certificate_pem + authority.certificate_pem, _PUBLIC)
+    return True
+
+
+def _authority(keep: Path, *, now: dt.datetime) -> issuing.Pair:
+    certificate, key = keep / "ca.crt", keep / "ca.key"
+    if certificate.exists() and key.exists():
+        return issuing.load_authority(certificate=certificate.read_bytes(), key=key.read_bytes())
+    authority = issuing.make_authority(now=now)
+    _write(key, authority.key_pem, _PRIVATE)
+    _write(certificate, authority.certificate_pem, _PUBLIC)
+    return authority
+
+
+def _hosts(host: str) -> tuple[str, ...]:
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    return (host, *_LOOPBACK) if local else (host,)
+
+
+def _ensure_secrets(places: Places, wishes: Wishes) -> list[str]:
+    """The http secret, the first user and the profiles' secrets; says which were made."""
+    done = []
+    if _ensure_random(places.secrets / "http_secret"):
+        done.append("the http secret")
+    htpasswd, password = places.secrets / "htpasswd", places.keep / "admin_password"
+    if not htpasswd.exists():
+        if not password.exists():
+            _write(password, (secrets.token_urlsafe(18) + "\n").encode(), _PRIVATE)
+        hashed = bcrypt.hashpw(password.read_bytes().strip(), bcrypt.gensalt(_COST)).decode()
+        _write(htpasswd, f"{wishes.user}:{hashed}\n".encode(), _SHARED)
+        done.append(f"the user {wishes.user}")
+    done += [path for path in wishes.profile_secrets if _ensure_random(places.profile_secrets / path)]
+    return done
+
+
+def _ensure_random(path: Path) -> bool:
+    if path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, (secrets.token_urlsafe(32) + "\n").encode(), _SHARED)
+    return True
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """A file that appears whole, with its mode, and stays after a power cut."""
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    draft.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,148 @@
+"""`registry init-stack` makes what a published stack lacks, and keeps what is there."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import bcrypt
+import pytest
+from click.testing import CliRunner
+from cryptography import x509
+
+from registry_app import issuing
+from registry_app.cli.init_stack import command
+
+NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """The one-shot container's folders as volumes begin, and one file of configuration."""
+    for name in ("config", "certs", "secrets", "keep", "profile-secrets", "incoming/nginx"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "incoming/nginx/nginx.conf").write_text("events {}\n")
+    return tmp_path
+
+
+def init_stack(root, *arguments, host="registry.example.com"):
+    """The command's result."""
+    return CliRunner().invoke(command, ["--host", host, "--root", str(root), *arguments])
+
+
+def contents(root):
+    """Every file with its bytes."""
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def leaf(root):
+    """The certificate that nginx would serve."""
+    return x509.load_pem_x509_certificate((root / "certs/fullchain.pem").read_bytes())
+
+
+def test_an_empty_stack_gets_everything_that_it_needs(root):
+    """Configuration, certificate for the host, secrets and a user whose password is kept apart."""
+    result = init_stack(root, "--profile-secret", "grafana-secrets/admin_password")
+    assert result.exit_code == 0, result.output
+    assert (root / "config/nginx/nginx.conf").read_text() == "events {}\n"
+    assert issuing.covers(leaf(root), "registry.example.com")
+    assert issuing.is_pair(leaf(root), (root / "certs/privkey.pem").read_bytes())
+    user, _, hashed = (root / "secrets/htpasswd").read_text().strip().partition(":")
+    password = (root / "keep/admin_password").read_bytes().strip()
+    assert user == "admin"
+    assert bcrypt.checkpw(password, hashed.encode())
+    assert (root / "profile-secrets/grafana-secrets/admin_password").read_text().strip()
+    assert password.decode() not in result.output
+
+
+def test_private_things_are_private(root):
+    """The password and the authority's key are the owner's alone; keys and secrets are the group's too."""
+    init_stack(root)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in root.rglob("*") if path.is_file()}
+    assert {modes["admin_password"], modes["ca.key"]} == {0o600}
+    assert {modes["privkey.pem"], modes["http_secret"], modes["htpasswd"]} == {0o640}
+
+
+def test_a_second_start_changes_nothing(root):
+    """`up` runs it every time."""
+    init_stack(root)
+    before = contents(root)
+    result = init_stack(root)
+    assert contents(root) == before
+    assert "nothing to make" in result.output
+
+
+def test_configuration_follows_the_artifact(root):
+    """An updated stack brings new files, changes others and takes some away."""
+    init_stack(root)
+    (root / "incoming/nginx/nginx.conf").unlink()
+    (root / "incoming/prometheus").mkdir()
+    (root / "incoming/prometheus/prometheus.yml").write_text("new")
+    init_stack(root)
+    assert [str(path) for path in contents(root / "config")] == ["prometheus/prometheus.yml"]
+
+
+def test_another_host_gets_another_certificate_of_the_same_authority(root):
+    """Clients that trust the CA go on trusting it."""
+    init_stack(root)
+    authority = (root / "certs/ca.crt").read_bytes()
+    init_stack(root, host="192.0.2.7")
+    assert issuing.covers(leaf(root), "192.0.2.7")
+    assert (root / "certs/ca.crt").read_bytes() == authority
+
+
+def test_a_certificate_that_was_given_is_kept(root):
+    """Whoever mounts a folder of certificates has the last word."""
+    given = issuing.issue(
+        issuing.make_authority(now=dt.datetime.now(dt.UTC)), ["*.example.com"], now=dt.datetime.now(dt.UTC)
+    )
+    (root / "certs/fullchain.pem").write_bytes(given.certificate_pem)
+    (root / "certs/privkey.pem").write_bytes(given.key_pem)
+    assert init_stack(root).exit_code == 0
+    assert leaf(root) == given.certificate
+
+
+def test_a_given_certificate_for_another_host_is_named(root):
+    """Starting with it would fail every client."""
+    given = issuing.issue(issuing.make_authority(now=NOW), ["other.example.org"], now=NOW)
+    (root / "certs/fullchain.pem").write_bytes(given.certificate_pem)
+    (root / "certs/privkey.pem").write_bytes(given.key_pem)
+    result = init_stack(root)
+    assert result.exit_code == 1
+    assert "other.example.org, not for registry.example.com" in result.output
+
+
+def test_users_that_were_given_are_kept(root):
+    """No first user beside them."""
+    (root / "secrets/htpasswd").write_text("alice:$2y$10$abc\n")
+    init_stack(root)
+    assert (root / "secrets/htpasswd").read_text() == "alice:$2y$10$abc\n"
+    assert not (root / "keep/admin_password").exists()
+
+
+def test_a_wrong_registry_version_is_refused_before_anything_is_written(root):
+    """REGISTRY_VERSION in .env pins: a moved tag does not upgrade in silence."""
+    before = contents(root)
+    result = init_stack(root, "--published-version", "2.0", "--asked-version", "1.0")
+    assert result.exit_code == 1
+    assert "this stack is 2.0" in result.output
+    assert contents(root) == before
+
+
+def test_the_same_version_or_none_is_let_through(root):
+    """The variable may be left out."""
+    assert init_stack(root, "--published-version", "2.0", "--asked-version", "2.0").exit_code == 0
+    assert init_stack(root, "--published-version", "2.0", "--asked-version", "").exit_code == 0
+
+
+def test_our_certificate_is_renewed_before_it_ends(root):
+    """A start within its last 30 days issues another."""
+    now = dt.datetime.now(dt.UTC)
+    init_stack(root)
+    old = issuing.load_authority(
+        certificate=(root / "keep/ca.crt").read_bytes(), key=(root / "keep/ca.key").read_bytes()
+    )
+    ending = issuing.issue(old, ["registry.example.com"], now=now - issuing.LEAF_LIFE + dt.timedelta(days=10))
+    (root / "certs/fullchain.pem").write_bytes(ending.certificate_pem)
+    (root / "certs/privkey.pem").write_bytes(ending.key_pem)
+    init_stack(root)
+    assert leaf(root).not_valid_after_utc - now > dt.timedelta(days=300)
