@@ -75,6 +75,16 @@ class StackFolder:
         return self.root / "ca"
 
     @property
+    def data(self) -> Path:
+        """Images of the embedded registry."""
+        return self.root / "data"
+
+    @property
+    def embedded_config(self) -> Path:
+        """The embedded registry's config.yml."""
+        return self.state / "embedded.yml"
+
+    @property
     def images_lock(self) -> Path:
         """Digests of the images that the templates name by tag."""
         return self.root / "images.lock.json"

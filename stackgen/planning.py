@@ -12,8 +12,9 @@ from registry_app import __version__
 from stackgen import assets, folder
 from stackgen.profiles import Profile, load_profiles
 from stackgen.reference import example_env
+from stackgen.registry_config import container_place, render_config
 from stackgen.rendering import Renderer
-from stackgen.values import is_address, is_loopback, parse_bytes, parse_duration
+from stackgen.values import is_address, is_loopback, parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,7 +67,9 @@ def plan_stack(inputs: PlanInputs) -> StackPlan:
     rendered = [_rendered(renderer, name, source) for name, source in _tree_files(inputs.profiles)]
     if _is_inside(inputs.settings.configs_dir):
         path = f"{_normal(inputs.settings.configs_dir)}/config.yml"
-        rendered.append(_text(path, renderer.render("templates/config.yml.j2")))
+        rendered.append(
+            _text(path, render_config(inputs.settings, container_place(inputs.settings), version=__version__))
+        )
     if inputs.settings.proxy != "nginx":
         rendered = [one for one in rendered if not one.path.startswith("nginx/")]
     own = [
@@ -95,7 +98,6 @@ def template_names(inputs: PlanInputs, *, context_hash: str) -> dict[str, Any]:
         "reading_groups": dict.fromkeys((str(settings.secrets_gid), settings.registry_user.partition(":")[2])),
         "version": __version__,
         "size": parse_bytes,
-        "seconds": parse_duration,
     }
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from stackgen.folder import StackFolder
     from stackgen.planning import StackPlan
 
+_TEXT = 0o644
+
 
 @contextlib.contextmanager
 def exclusive(folder: StackFolder) -> Iterator[None]:
@@ -75,10 +77,10 @@ def write_changes(folder: StackFolder, changes: tuple[Change, ...], lock: Lock) 
     folder.staging.mkdir(parents=True)
     steps = [_stage(folder, number, change) for number, change in enumerate(to_write)]
     kept = [_stage_copy(folder, number, change) for number, change in enumerate(to_write) if change.new is not None]
-    _write_durably(folder.staging / "lock", format_lock(new_lock).encode(), 0o644)
+    _write_durably(folder.staging / "lock", format_lock(new_lock).encode(), _TEXT)
     steps += [*kept, {"from": "lock", "to": _relative(folder, folder.lock), "was": None}]
     _sync_folder(folder.staging)
-    _write_durably(folder.journal.with_suffix(".tmp"), json.dumps({"steps": steps}).encode(), 0o644)
+    _write_durably(folder.journal.with_suffix(".tmp"), json.dumps({"steps": steps}).encode(), _TEXT)
     folder.journal.with_suffix(".tmp").rename(folder.journal)
     _sync_folder(folder.state)
     recover(folder)
@@ -158,5 +160,13 @@ def replace_text(path: Path, text: str) -> None:
     _write_durably(draft, text.encode(), before.st_mode & 0o7777)
     if os.geteuid() == 0:
         os.chown(draft, before.st_uid, before.st_gid)
+    draft.replace(path)
+    _sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A file of the tool's own state, whole or not at all."""
+    draft = path.with_name(path.name + ".tmp")
+    _write_durably(draft, text.encode(), _TEXT)
     draft.replace(path)
     _sync_folder(path.parent)

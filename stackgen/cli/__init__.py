@@ -19,6 +19,7 @@ COMMANDS = {
     "enable": ("stackgen.cli.enable", "Run a profile beside the registry."),
     "disable": ("stackgen.cli.disable", "Stop running a profile."),
     "profiles": ("stackgen.cli.profiles", "List the profiles."),
+    "serve": ("stackgen.cli.serve", "Run the registry without Docker, on loopback."),
     "completion": ("stackgen.cli.completion", "Print the script that completes commands in your shell."),
 }
 """Command → (module that defines `command`, what --help says of it)."""
