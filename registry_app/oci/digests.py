@@ -1,0 +1,59 @@
+"""Digests (OCI Image Specification 1.1, "Descriptor", section "Digests")."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from registry_app.errors import ErrorCode, RegistryError
+
+CANONICAL = "sha256"
+# Registered algorithms and the length of their lower-case hexadecimal encoding.
+ALGORITHMS = {"sha256": 64, "sha512": 128}
+_HEX = re.compile(r"[a-f0-9]+")
+
+
+class Hash(Protocol):
+    """A running hash of `hashlib`."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Takes more of the content in."""
+
+    def hexdigest(self) -> str:
+        """The hash of everything so far."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """`algorithm:hex` of some content; use `parse`, which checks the grammar, or `of`."""
+
+    algorithm: str
+    hex: str
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """The digest written so; raises DIGEST_INVALID for a bad form or an algorithm that is not registered."""
+        algorithm, _, encoded = text.partition(":")
+        if len(encoded) != ALGORITHMS.get(algorithm) or not _HEX.fullmatch(encoded):
+            message = "the digest must be sha256:<64 hex digits> or sha512:<128 hex digits>, in lower case"
+            raise RegistryError(ErrorCode.DIGEST_INVALID, message=message, digest=text[:300])
+        return cls(algorithm, encoded)
+
+    @classmethod
+    def of(cls, content: bytes, algorithm: str = CANONICAL) -> Digest:
+        """The digest of this content."""
+        running = new_hash(algorithm)
+        running.update(content)
+        return cls(algorithm, running.hexdigest())
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+
+def new_hash(algorithm: str = CANONICAL) -> Hash:
+    """A running hash; raises DIGEST_INVALID for an algorithm that is not registered."""
+    if algorithm not in ALGORITHMS:
+        raise RegistryError(ErrorCode.DIGEST_INVALID, message="the digest algorithm must be sha256 or sha512")
+    return hashlib.new(algorithm, usedforsecurity=False)

@@ -1,0 +1,54 @@
+"""Strict JSON: what two readers could understand differently is refused before anything looks at it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+DEEPEST = 64
+# Always matches from a quote on, closed or not: otherwise an open string full of escaped quotes would be scanned
+# again from each of them.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of this UTF-8 text; ValueError, with a reason for people, for anything else.
+
+    Refused: duplicate keys, NaN and Infinity, nesting deeper than `DEEPEST`, a byte order mark, other encodings.
+    """
+    if _depth(body) > DEEPEST:
+        raise ValueError(f"nested deeper than {DEEPEST} levels")
+    try:
+        document = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for every bad document
+    return document
+
+
+def _depth(body: bytes) -> int:
+    depth = deepest = 0
+    for bracket in _STRING.sub(b"", body).translate(None, delete=_ALL_BUT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+        if deepest > DEEPEST:
+            break
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice[:100]!r} occurs twice")
+    return document
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
