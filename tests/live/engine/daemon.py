@@ -106,6 +106,11 @@ _WAYS: dict[str, Callable[[], list[str]]] = {
 
 def _start(command: list[str], *, data: Path) -> None:
     """Start a daemon that outlives us, and wait until it answers. One that does not is ended again."""
+    if _running_pid() is not None:
+        raise MachineError(f"the daemon that was started before runs and does not answer: see {_log()}")
+    # Left by a machine that was switched off: the numbers may be other processes' by now.
+    for stale in (_pid_file(), Path(_EXEC_ROOT) / "containerd" / "containerd.pid"):
+        stale.unlink(missing_ok=True)
     options = ["--host", _SOCKET, "--data-root", str(data), "--exec-root", _EXEC_ROOT, "--pidfile", str(_pid_file())]
     with _log().open("wb") as log:
         daemon = subprocess.Popen(
