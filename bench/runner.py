@@ -1,0 +1,144 @@
+"""Runs every scenario against every contender in turn, A B A B, and keeps all samples."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.contenders import RunningContender
+from bench.proxy import Backend, Proxy
+from bench.scenario import Context, Kind
+from bench.stand import Stand
+from bench.workspace import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bench.contenders import Contender
+    from bench.sample import Sample
+    from bench.scenario import Scale, Scenario
+    from bench.tree import Tree
+    from bench.workspace import Workspace
+
+STATIC = "nginx-static"
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One sample, and what it is of; `error` where there is none."""
+
+    scenario: str
+    contender: str
+    round: int
+    sample: Sample | None
+    error: str = ""
+
+
+class Place:
+    """One contender's ports, store and process, which can be started anew."""
+
+    def __init__(self, contender: Contender, workspace: Workspace, root: Path) -> None:
+        self.contender, self.root = contender, root
+        self.public_port, self.port = free_port(), free_port()
+        self._workspace = workspace
+        self._running: RunningContender | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The registry's process id while it runs."""
+        return self._running.pid if self._running else None
+
+    def start(self) -> float:
+        """Starts it; gives the seconds to its first answer."""
+        self._running = RunningContender(self.contender, self._workspace, root=self.root, port=self.port)
+        return self._running.started_in
+
+    def stop(self) -> None:
+        """Ends it, if it runs."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+
+def run_scenarios(
+    scenarios: Sequence[Scenario],
+    contenders: Sequence[Contender],
+    workspace: Workspace,
+    *,
+    tree: Tree,
+    scale: Scale,
+    told: Callable[[Taken], None],
+) -> list[Taken]:
+    """Every sample of every scenario; `told` hears of each as it is taken."""
+    taken: list[Taken] = []
+    for kind in Kind:
+        wanted = [scenario for scenario in scenarios if scenario.kind is kind]
+        if not wanted:
+            continue
+        with _field(kind, contenders, workspace, tree) as (places, proxy):
+            for scenario in wanted:
+                for number in range(scale.rounds):
+                    # In turn, and each second time backwards, so that a drift of the machine meets all alike.
+                    order = places if number % 2 == 0 else places[::-1]
+                    for place in order:
+                        if place.contender.name == STATIC and not scenario.with_static:
+                            continue
+                        taken.append(_take(scenario, place, proxy, workspace, Context(scale, tree, number)))
+                        told(taken[-1])
+    return taken
+
+
+def _take(scenario: Scenario, place: Place, proxy: Proxy, workspace: Workspace, context: Context) -> Taken:
+    name = place.contender.name
+    try:
+        if scenario.cold:
+            place.stop()
+            _empty_page_cache()
+            place.start()
+        stand = Stand(
+            name=name,
+            port=place.public_port,
+            app=place.pid,
+            proxy=proxy,
+            workspace=workspace,
+            credentials=workspace.credentials if place.contender.authenticated else (),
+        )
+        sample = stand.measured(lambda stand: scenario.run(stand, context))
+    except (RuntimeError, OSError) as error:
+        return Taken(scenario.key, name, context.round, None, str(error))
+    return Taken(scenario.key, name, context.round, sample)
+
+
+@contextmanager
+def _field(
+    kind: Kind, contenders: Sequence[Contender], workspace: Workspace, tree: Tree
+) -> Iterator[tuple[list[Place], Proxy]]:
+    with ExitStack() as stack:
+        places = []
+        for contender in contenders:
+            root = tree.root if kind is Kind.READING else workspace.folder / "stores" / contender.name
+            root.mkdir(parents=True, exist_ok=True)
+            places.append(Place(contender, workspace, root))
+            if contender.command:
+                places[-1].start()
+                stack.callback(places[-1].stop)
+        backends = {p.public_port: Backend(p.port if p.contender.command else None, p.root) for p in places}
+        proxy = Proxy(workspace, backends)
+        stack.callback(proxy.stop)
+        yield places, proxy
+    shutil.rmtree(workspace.folder / "stores", ignore_errors=True)
+    shutil.rmtree(workspace.folder / "layouts", ignore_errors=True)
+
+
+def _empty_page_cache() -> None:
+    """Best effort: only root may."""
+    subprocess.run(["sync"], check=True)
+    try:
+        DROP_CACHES.write_text("1")
+    except OSError:
+        print("  (the page cache stays warm: only root may empty it)")
