@@ -1,0 +1,50 @@
+"""One question for every request: who calls, and may they? Asked before anything is looked up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry_app.auth.identity import Action, Identity
+from registry_app.auth.policy import Rules, decide
+from registry_app.errors import ErrorCode, RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from registry_app.auth.authentication import Authenticator
+
+
+class Authorizer:
+    """Joins the proof of identity with the rules in force."""
+
+    def __init__(self, authenticator: Authenticator, rules: Callable[[], Rules]) -> None:
+        self._authenticator = authenticator
+        self._rules = rules
+
+    def authorize(
+        self, authorization: str | None, action: Action, repository: str | None = None, *, address: str
+    ) -> Identity:
+        """The caller, who may do `action` to `repository` (None: to the registry as a whole).
+
+        Raises UNAUTHORIZED to whoever may yet log in, DENIED to a user who may not, with one and the same text
+        whether the repository exists or not; TOOMANYREQUESTS as the authenticator does.
+        """
+        identity = self._authenticator.authenticate(authorization, address=address)
+        if self.may(identity, action, repository):
+            return identity
+        if identity.name is None:
+            raise self._authenticator.unauthorized()
+        raise RegistryError(ErrorCode.DENIED)
+
+    def may(self, identity: Identity, action: Action, repository: str | None = None) -> bool:
+        """Whether a caller who was already identified may do something more, as mount does with its source."""
+        return decide(self._rules(), identity, action, repository).allowed
+
+    def readable(self, identity: Identity) -> Callable[[str], bool]:
+        """A test for repositories that the caller may see in the catalog and in searches: listed and pulled."""
+        rules = self._rules()
+
+        def visible(repository: str) -> bool:
+            return all(decide(rules, identity, a, repository).allowed for a in (Action.CATALOG, Action.PULL))
+
+        return visible

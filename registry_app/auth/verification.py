@@ -1,0 +1,160 @@
+"""Whether a password is right: remembered for a short while when it was, and equally slow for everybody when not."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from functools import partial
+from typing import TYPE_CHECKING
+
+import bcrypt
+
+from registry_app.auth.failures import Failures, Standing
+from registry_app.auth.htpasswd import LONGEST_PASSWORD, StoredHash, Users
+from registry_app.auth.lane import Lane, LaneFullError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from registry_app.auth.basic import Credentials
+
+FRESH = 300.0
+"""Seconds after its last use for which a verified credential needs no check."""
+REMEMBERED = 4096
+PLACES = 8
+"""Unproven attempts that may wait at a time, in each process: a part of its threads, so that others go on."""
+NICENESS = 10
+
+
+class TooManyAttemptsError(Exception):
+    """The attempt failed, or was not looked at, amid too many failures. Come back in `retry_after` seconds."""
+
+    def __init__(self, retry_after: int, *, checked: bool) -> None:
+        self.retry_after = retry_after
+        self.checked = checked
+        super().__init__(f"too many failed logins; retry after {retry_after} s")
+
+
+class Memory:
+    """Fingerprints of credentials that were right, newest last, bounded, with the moment of their last use.
+
+    A fingerprint is HMAC-SHA256 under a key that only this process has, over user, password and stored hash, each
+    with its length before it: no two credentials share one, and a changed or removed hash makes it useless at once.
+    """
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._last_used: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def fingerprint(self, credentials: Credentials, stored: StoredHash) -> bytes:
+        """What stands for this credential against this hash."""
+        parts = (credentials.user.encode(), credentials.password, stored.text)
+        message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+        return hmac.digest(self._key, message, "sha256")
+
+    def knows(self, fingerprint: bytes) -> bool:
+        """Whether the credential was right at some time since this process began."""
+        with self._lock:
+            return fingerprint in self._last_used
+
+    def renew(self, fingerprint: bytes, now: float) -> bool:
+        """Whether the credential was used within the last FRESH seconds; if so, it now was again."""
+        with self._lock:
+            last = self._last_used.get(fingerprint)
+            if last is None or not 0 <= now - last < FRESH:
+                return False
+            self._last_used[fingerprint] = now
+            self._last_used.move_to_end(fingerprint)
+            return True
+
+    def keep(self, fingerprint: bytes, now: float) -> None:
+        """Remembers a credential that was just verified."""
+        with self._lock:
+            self._last_used[fingerprint] = now
+            self._last_used.move_to_end(fingerprint)
+            if len(self._last_used) > REMEMBERED:
+                self._last_used.popitem(last=False)
+
+
+class Verifier:
+    """Checks credentials against the users in force.
+
+    A credential that was right lately costs microseconds. One that was right earlier has a lane of its own, where no
+    stranger's attempt can be before it. All others share the low-priority lane.
+    """
+
+    def __init__(
+        self,
+        users: Callable[[], Users],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._users = users
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._memory = Memory()
+        self._failures = Failures()
+        self._proven = Lane("logins-proven", places=64)
+        self._unproven = Lane("logins", places=PLACES, niceness=NICENESS)
+
+    def knows(self, user: str) -> bool:
+        """Whether there is such a user. For the audit log; never for an answer."""
+        return user in self._users().hashes
+
+    def verify(self, credentials: Credentials, *, address: str) -> bool:
+        """Whether the password is the user's. Raises TooManyAttemptsError for failures beyond measure."""
+        users, wall = self._users(), self._wall_clock()
+        valid = users.valid(credentials.user, wall)
+        prints = {stored: self._memory.fingerprint(credentials, stored) for stored in valid}
+        if any(self._memory.renew(fingerprint, self._clock()) for fingerprint in prints.values()):
+            return True
+        check = partial(_check, credentials.password, valid, users.most_work(wall))
+        proven = any(self._memory.knows(fingerprint) for fingerprint in prints.values())
+        if (match := self._run(check, credentials, address, proven=proven)) is not None:
+            self._memory.keep(prints[match], self._clock())
+            self._failures.succeeded(address, credentials.user)
+            return True
+        standing = self._failures.failed(address, credentials.user, self._clock())
+        if standing.retry_after is not None:
+            raise TooManyAttemptsError(standing.retry_after, checked=True)
+        return False
+
+    def _run(
+        self, check: Callable[[], StoredHash | None], credentials: Credentials, address: str, *, proven: bool
+    ) -> StoredHash | None:
+        if proven:
+            return self._proven.run(check, Standing())
+        standing = self._failures.standing(address, credentials.user, self._clock())
+        try:
+            return self._unproven.run(check, standing)
+        except LaneFullError:
+            raise TooManyAttemptsError(standing.retry_after or 1, checked=False) from None
+
+
+def _check(password: bytes, valid: tuple[StoredHash, ...], most_work: int) -> StoredHash | None:
+    """The hash that the password fits, or None after as much work as the dearest user's check takes.
+
+    The same for an unknown user, a cheap old hash and a password that bcrypt can't take: time tells nothing.
+    """
+    unusable = len(password) > LONGEST_PASSWORD or b"\0" in password
+    cut = password[:LONGEST_PASSWORD]
+    done = 0
+    for stored in valid:
+        if bcrypt.checkpw(cut, stored.text) and not unusable:
+            return stored
+        done += stored.work
+    missing = most_work - done
+    for cost in range(missing.bit_length()):
+        if missing >> cost & 1:
+            bcrypt.checkpw(cut, _stand_in(cost))
+    return None
+
+
+def _stand_in(cost: int) -> bytes:
+    """A hash of the given cost that no known password fits."""
+    return b"$2b$%02d$" % cost + b"." * 53
