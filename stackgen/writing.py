@@ -154,11 +154,11 @@ def _sync_folder(path: Path) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replaces a file by another text in one step, with its mode and owner; a crash leaves the old one."""
-    before = path.stat()
+    """Makes a file, or replaces one in one step, with its mode and owner; a crash leaves the old one."""
+    before = path.stat() if path.exists() else None
     draft = path.with_name(path.name + ".tmp")
-    _write_durably(draft, text.encode(), before.st_mode & 0o7777)
-    if os.geteuid() == 0:
+    _write_durably(draft, text.encode(), before.st_mode & 0o7777 if before else 0o644)
+    if before is not None and os.geteuid() == 0:
         os.chown(draft, before.st_uid, before.st_gid)
     draft.replace(path)
     _sync_folder(path.parent)

@@ -19,6 +19,9 @@ COMMANDS = {
     "enable": ("stackgen.cli.enable", "Run a profile beside the registry."),
     "disable": ("stackgen.cli.disable", "Stop running a profile."),
     "profiles": ("stackgen.cli.profiles", "List the profiles."),
+    "pin": ("stackgen.cli.pin", "Write down the digests of the images' tags."),
+    "publish": ("stackgen.cli.publish", "Publish the stack as an OCI artifact."),
+    "verify": ("stackgen.cli.verify", "Check a published stack and show what would run."),
     "serve": ("stackgen.cli.serve", "Run the registry without Docker, on loopback."),
     "completion": ("stackgen.cli.completion", "Print the script that completes commands in your shell."),
 }
