@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Variables that users of Compose set in `.env` and that are near some of ours.
 _OF_OTHERS = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|BUILDX)_\w+|(HTTPS?|NO|ALL|FTP)_PROXY|TZ|PATH")
 _ALIKE = 0.82
+RESERVED = frozenset(
+    {"secrets", "grafana-secrets", "ca", "nginx", "registry", "prometheus", "grafana", ".stackgen", ".git"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +165,25 @@ def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Prob
         )
     if settings.proxy == "none" and settings.trusted_proxies:
         yield problem("TRUSTED_PROXIES", "needs nginx, and PROXY is none", "remove it, or set PROXY=nginx")
+    for name in ("CERTS_DIR", "CONFIGS_DIR", "STORAGE_DIR"):
+        if reason := _misplaced(getattr(settings, NAMES[name])):
+            yield problem(name, reason, f"use a folder of its own, such as ./{name.split('_')[0].lower()}")
     if settings.storage_dir and not settings.storage_dir.startswith(("/", "./", "../")):
         yield problem(
             "STORAGE_DIR",
             f"{settings.storage_dir!r} would be taken for a volume's name",
             f"write an absolute path, or ./{settings.storage_dir}",
         )
+
+
+def _misplaced(path: str | None) -> str:
+    """Why a folder may not be mounted into a container; empty when it may."""
+    if path is None or path.startswith("/"):
+        return ""
+    first = next((part for part in path.split("/") if part not in {"", "."}), "")
+    if first in {"", ".."}:
+        return f"{path!r} would show a container the stack's secrets, or what lies above the stack"
+    return f"{path!r} lies in a folder that has another use" if first in RESERVED else ""
 
 
 def _has_tag(reference: str) -> bool:

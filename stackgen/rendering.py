@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -46,24 +48,30 @@ def quote_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+@functools.cache
+def _environment() -> Environment:
+    """One environment for the process: parsing the templates costs more than rendering them."""
+    environment = Environment(
+        loader=FileSystemLoader(asset_root()),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701  (no HTML: every value passes one of the filters below)
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(
+        yaml=quote_compose, plain_yaml=quote_yaml, nginx=quote_nginx, json=quote_json, env=dotenv.quote
+    )
+    return environment
+
+
+@dataclass(frozen=True, slots=True)
 class Renderer:
     """Renders the templates of the asset folders against one set of names."""
 
-    def __init__(self, names: Mapping[str, Any]) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(asset_root()),
-            undefined=StrictUndefined,
-            autoescape=False,  # noqa: S701  (no HTML: every value passes one of the filters below)
-            keep_trailing_newline=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.filters.update(
-            yaml=quote_compose, plain_yaml=quote_yaml, nginx=quote_nginx, json=quote_json, env=dotenv.quote
-        )
-        self._environment.globals.update(names)
+    names: Mapping[str, Any]
 
     def render(self, template: str) -> str:
         """The text of a template; `template` is its path below the asset root."""
-        return self._environment.get_template(template).render()
+        return _environment().get_template(template).render(self.names)

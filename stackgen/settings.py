@@ -38,10 +38,9 @@ LIMITS = "Limits"
 OBSERVABILITY = "Profile observability"
 
 
-def variable(default: Any, group: str, meaning: str, **more: Any) -> Any:
+def variable(default: Any, group: str, meaning: str, *, remedy: str, example: str = "", **more: Any) -> Any:
     """A field of StackSettings; `remedy` says what to write when a value is refused, `example` shows one."""
-    remedy, example = more.pop("remedy", ""), more.pop("example", "")
-    extra = {"group": group, "remedy": remedy, "example": example}
+    extra: dict[str, Any] = {"group": group, "remedy": remedy, "example": example}
     return Field(default, description=meaning, json_schema_extra=extra, **more)
 
 
@@ -61,6 +60,7 @@ class StackSettings(BaseModel):
         (),
         STACK,
         "Profiles to run beside the registry, separated by commas; `stackgen enable` and `disable` edit this.",
+        remedy="write names of profiles separated by commas; stackgen profiles lists them",
         example="observability",
     )
     secrets_gid: int = variable(
@@ -296,6 +296,7 @@ class StackSettings(BaseModel):
         "",
         BUILD,
         "Hosts that the build reaches without a proxy, separated by commas.",
+        remedy="write host names separated by commas",
         example="localhost,.example.com",
     )
     build_pip_index_url: ProxyUrl | None = variable(

@@ -1,5 +1,7 @@
 """The wheel, installed in an empty environment away from the checkout, makes a stack and serves a registry."""
 
+import ast
+import importlib.metadata
 import os
 import shutil
 import socket
@@ -51,6 +53,22 @@ def test_the_wheel_holds_every_asset_and_nothing_else(wheel):
         text = archive.read(entry_points).decode()
     assert "stackgen =" in text
     assert "registry =" in text
+
+
+def test_the_image_s_requirements_name_everything_that_the_service_imports():
+    """A module that the service begins to use must reach the image too."""
+    owners = importlib.metadata.packages_distributions()
+    tops = set()
+    for path in (ROOT / "registry_app").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                tops |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                tops.add(node.module.split(".")[0])
+    tops -= set(sys.stdlib_module_names) | {"registry_app"}
+    needed = {owners[top][0].lower() for top in tops}
+    named = {line for line in (ROOT / "requirements/registry.in").read_text().splitlines() if line[:1].isalpha()}
+    assert needed <= named
 
 
 def pip_install(environment, *arguments):
