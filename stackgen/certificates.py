@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -11,6 +10,7 @@ from cryptography import x509
 from registry_app import issuing
 from stackgen import values
 from stackgen.errors import StackgenError
+from stackgen.secret_files import ensure_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def ensure_certificates(
     if settings.tls == "own":
         check_own(certs, settings.host, now())
         return
-    _ensure_folder(certs, 0o755)
+    ensure_folder(certs, mode=0o755)
     authority = _load_or_make_authority(folder, now())
     if not _serves(certs / "fullchain.pem", settings.host, now()):
         _issue(certs, settings, authority, now=now())
@@ -89,7 +89,7 @@ def _load_or_make_authority(folder: StackFolder, now: dt.datetime) -> issuing.Pa
             return issuing.load_authority(certificate=certificate_file.read_bytes(), key=key_file.read_bytes())
         except ValueError:
             raise StackgenError(f"{key_file} is no key of stackgen's", hint="move ca/ away and render again") from None
-    _ensure_folder(folder.authority, 0o700)
+    ensure_folder(folder.authority, mode=0o700)
     authority = issuing.make_authority(now=now)
     _write(key_file, authority.key_pem, 0o600)
     _write(certificate_file, authority.certificate_pem, 0o644)
@@ -105,23 +105,3 @@ def _issue(certs: Path, settings: StackSettings, authority: issuing.Pair, *, now
 def _hosts(settings: StackSettings) -> list[str]:
     local = ["localhost", "127.0.0.1", "::1"] if values.is_loopback(settings.host) else []
     return [settings.host, settings.service_domain, *local]
-
-
-def _ensure_folder(path: Path, mode: int) -> None:
-    if not path.exists():
-        path.mkdir(parents=True)
-        path.chmod(mode)
-
-
-def _write(path: Path, content: bytes, mode: int, gid: int | None = None) -> None:
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)
-        if gid is not None and os.fstat(descriptor).st_gid != gid:
-            os.fchown(descriptor, -1, gid)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    draft.rename(path)

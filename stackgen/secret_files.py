@@ -1,0 +1,61 @@
+"""Files of a stack that hold secrets: they appear whole, with mode and group, or not at all."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from stackgen.errors import StackgenError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHARED, PRIVATE, PUBLIC = 0o640, 0o600, 0o644
+"""For the containers' group; for the operator alone; for everyone."""
+
+
+def put_file(path: Path, content: bytes, *, mode: int, gid: int | None = None) -> None:
+    """Replaces a file, or makes it, in one step that a power cut can't halve; `gid` is given the file, where set."""
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & PRIVATE)
+    with os.fdopen(descriptor, "wb") as file:
+        if gid is not None:
+            give_to_group(draft, gid)
+        os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def ensure_folder(path: Path, *, mode: int, gid: int | None = None) -> None:
+    """Makes a folder where there is none; leaves one that is there as it is."""
+    if not path.exists():
+        path.mkdir(parents=True)
+        if gid is not None:
+            give_to_group(path, gid)
+        path.chmod(mode)
+
+
+def give_to_group(path: Path, gid: int) -> None:
+    """Lets the containers' group in."""
+    if path.stat().st_gid == gid:
+        return
+    try:
+        os.chown(path, -1, gid)
+    except PermissionError:
+        raise StackgenError(
+            f"{path} can't be given to group {gid}: you are not in it",
+            hint=f"set SECRETS_GID={os.getgid()} in .env, your own group",
+        ) from None
+
+
+def sync_folder(path: Path) -> None:
+    """Makes renames in a folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
