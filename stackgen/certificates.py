@@ -10,7 +10,7 @@ from cryptography import x509
 from registry_app import issuing
 from stackgen import values
 from stackgen.errors import StackgenError
-from stackgen.secret_files import ensure_folder
+from stackgen.secret_files import PRIVATE, PUBLIC, SHARED, ensure_folder, put_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def ensure_certificates(
     if not _serves(certs / "fullchain.pem", settings.host, now()):
         _issue(certs, settings, authority, now=now())
     if not (certs / "ca.crt").exists():
-        _write(certs / "ca.crt", authority.certificate_pem, 0o644)
+        put_file(certs / "ca.crt", authority.certificate_pem, mode=PUBLIC)
 
 
 def check_own(certs: Path, host: str, now: dt.datetime) -> None:
@@ -91,15 +91,15 @@ def _load_or_make_authority(folder: StackFolder, now: dt.datetime) -> issuing.Pa
             raise StackgenError(f"{key_file} is no key of stackgen's", hint="move ca/ away and render again") from None
     ensure_folder(folder.authority, mode=0o700)
     authority = issuing.make_authority(now=now)
-    _write(key_file, authority.key_pem, 0o600)
-    _write(certificate_file, authority.certificate_pem, 0o644)
+    put_file(key_file, authority.key_pem, mode=PRIVATE)
+    put_file(certificate_file, authority.certificate_pem, mode=PUBLIC)
     return authority
 
 
 def _issue(certs: Path, settings: StackSettings, authority: issuing.Pair, *, now: dt.datetime) -> None:
     leaf = issuing.issue(authority, _hosts(settings), now=now)
-    _write(certs / "privkey.pem", leaf.key_pem, 0o640, settings.secrets_gid)
-    _write(certs / "fullchain.pem", leaf.certificate_pem + authority.certificate_pem, 0o644)
+    put_file(certs / "privkey.pem", leaf.key_pem, mode=SHARED, gid=settings.secrets_gid)
+    put_file(certs / "fullchain.pem", leaf.certificate_pem + authority.certificate_pem, mode=PUBLIC)
 
 
 def _hosts(settings: StackSettings) -> list[str]:
