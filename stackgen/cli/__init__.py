@@ -22,6 +22,7 @@ COMMANDS = {
     "pin": ("stackgen.cli.pin", "Write down the digests of the images' tags."),
     "publish": ("stackgen.cli.publish", "Publish the stack as an OCI artifact."),
     "verify": ("stackgen.cli.verify", "Check a published stack and show what would run."),
+    "demo": ("stackgen.cli.demo", "Make and start a stack, and prove it with an image."),
     "serve": ("stackgen.cli.serve", "Run the registry without Docker, on loopback."),
     "completion": ("stackgen.cli.completion", "Print the script that completes commands in your shell."),
 }

@@ -60,7 +60,7 @@ def command(directory: Path, *, others: tuple[str, ...], yes: bool, **answers: o
         env = folder.env.read_text(encoding="utf-8")
     else:
         given = {name: value for name, value in answers.items() if value not in (None, ())}
-        env = founding.compose_env(_settings(directory, given, others, asks=not yes and sys.stdin.isatty()))
+        env = founding.compose_env(propose_settings(directory, given, others, asks=not yes and sys.stdin.isatty()))
     settings = founding.make_stack(directory, env)
     next_steps.tell(folder, settings)
 
@@ -74,7 +74,9 @@ def _refuse_answers(folder: StackFolder, others: tuple[str, ...], answers: dict[
         )
 
 
-def _settings(directory: Path, given: dict[str, object], others: tuple[str, ...], *, asks: bool) -> dict[str, str]:
+def propose_settings(
+    directory: Path, given: dict[str, object], others: tuple[str, ...], *, asks: bool
+) -> dict[str, str]:
     """Name and value of every setting that a new `.env` holds."""
     extra = dict(_parse_pair(pair) for pair in others)
     if asks and "domain" not in given and "SERVICE_DOMAIN" not in extra:

@@ -46,6 +46,10 @@ def _tell_trust(settings: StackSettings) -> None:
     for engine, place in trust_places(settings.authority).items():
         command_line(f"sudo install -D -m 644 certs/ca.crt {place}", engine)
     if settings.is_local:
+        url, folder = settings.external_url, f"/etc/containerd/certs.d/{settings.authority}"
+        toml = f'server = "{url}"\\n[host."{url}"]\\nca = "{folder}/ca.crt"\\n'
+        note = "containerd too, which speaks plain HTTP to localhost unless it is told otherwise"
+        command_line(f"printf '{toml}' | sudo tee {folder}/hosts.toml", note)
         say("  Docker trusts registries on localhost as it is; podman and containerd do not.")
 
 

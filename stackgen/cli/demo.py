@@ -1,0 +1,73 @@
+"""`stackgen demo`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stackgen.cli.options import examples
+from stackgen.cli.terminal import command_line, heading, say
+from stackgen.folder import StackFolder
+
+if TYPE_CHECKING:
+    from stackgen.demo.running import Running
+    from stackgen.settings import StackSettings
+
+
+@click.command(epilog=examples("stackgen demo", "stackgen demo --embedded"))
+@click.argument("directory", metavar="[DIR]", default="demo", type=click.Path(path_type=Path))
+@click.option("--embedded", is_flag=True, help="Run without Docker, even where an engine answers.")
+def command(directory: Path, *, embedded: bool) -> None:
+    """Make a stack, start it, and prove it with an image that goes in and comes back.
+
+    The stack runs on Docker Engine where one answers, else embedded, and goes on running. A stack that is in DIR
+    already is started as it is.
+    """
+    from stackgen.demo import docker_trip, proof, running  # noqa: PLC0415  (slow to import)
+
+    folder = StackFolder(directory)
+    settings = _stack_in(folder)
+    with_docker = not embedded and docker_trip.engine_answers()
+    say(f"starting it {'on Docker Engine; the first time an image is built' if with_docker else 'embedded'} ...")
+    started = running.start(folder, settings, with_docker=with_docker)
+    checked = proof.prove(folder, settings, with_docker=with_docker)
+    say(f"pushed {checked.name} and pulled it back{' with docker' if with_docker else ''}; every digest is right:")
+    for digest in checked.digests:
+        say(f"  {digest}")
+    _tell(folder, settings, started)
+
+
+def _stack_in(folder: StackFolder) -> StackSettings:
+    """The settings of the stack in a folder, which is made where there is none."""
+    from stackgen import founding  # noqa: PLC0415
+    from stackgen.cli.init import propose_settings  # noqa: PLC0415
+    from stackgen.env_file import load_settings  # noqa: PLC0415
+
+    if folder.is_stack():
+        settings = load_settings(folder)
+        say(f"{folder.root}/ is a stack already, for {settings.external_url}")
+        return settings
+    founding.check_target(folder.root)
+    # Whoever must tell pip of another authority must tell the image's build of it as well.
+    ca = os.environ.get("PIP_CERT")
+    extra = (f"BUILD_EXTRA_CA={Path(ca).resolve()}",) if ca else ()
+    env = founding.compose_env(propose_settings(folder.root, {}, extra, asks=False))
+    settings = founding.make_stack(folder.root, env)
+    say(f"made {folder.root}/, a stack for {settings.external_url}")
+    return settings
+
+
+def _tell(folder: StackFolder, settings: StackSettings, started: Running) -> None:
+    say()
+    say(f"Address   {settings.external_url}")
+    say(f"User      {settings.registry_admin_user}")
+    say(f"Password  in {folder.admin_password}")
+    say()
+    heading("Next:")
+    login = f"-u {settings.registry_admin_user} --password-stdin {settings.authority}"
+    command_line(f"docker login {login} < {folder.admin_password}")
+    command_line(f"docker tag IMAGE {settings.authority}/team/app:1 && docker push {settings.authority}/team/app:1")
+    command_line(started.stop, "when you have seen enough")
