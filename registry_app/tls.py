@@ -7,7 +7,7 @@ import ssl
 import threading
 from typing import TYPE_CHECKING, Any
 
-from registry_app.worker import PatientTlsSocket
+from registry_app.sockets import PatientTlsSocket
 
 if TYPE_CHECKING:
     from pathlib import Path

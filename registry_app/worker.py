@@ -1,87 +1,43 @@
-"""gunicorn's threaded worker with patience that ends: a client that goes silent gives its thread back."""
+"""gunicorn's threaded worker, with bounded patience and without what its threads do twice.
+
+Of a small request's time gunicorn's own way takes most: each one is handed from the poller to a thread and back, its
+head and its body are sent one by one, and settings are looked up by a fallback of a fallback. See
+docs/decisions/0061-small-requests.md for what each of these costs.
+"""
 
 from __future__ import annotations
 
-import errno
+import select
 import socket
-import ssl
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
+
+from registry_app.sockets import Patience, PatientSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Protocol
 
     class Connection(Protocol):
         """What this module needs of gunicorn's connections."""
 
-        sock: socket.socket
+        sock: Any
+        parser: Any
+        data_ready: bool
 
 
-T = TypeVar("T")
-
-
-class ClientSilentError(ConnectionResetError):
-    """A client sent or took nothing for too long. gunicorn takes a reset for a client that left, which it is."""
-
-    def __init__(self) -> None:
-        super().__init__(errno.ECONNRESET, "the client was silent for too long")
-
-
-class PatientSocket(socket.socket):
-    """A socket that blocks for `patience` seconds where it would block for ever."""
-
-    patience: float | None = None
-
-    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the signature of socket.socket
-        """Blocking means for a bounded time."""
-        self.settimeout(self.patience if flag else 0.0)
-
-    def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """Received bytes. Raises ClientSilentError."""
-        return _or_silent(super().recv, bufsize, flags)
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Sends all bytes. Raises ClientSilentError."""
-        _or_silent(super().sendall, data, flags)
-
-    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Sends a file's bytes by the kernel. Raises ClientSilentError."""
-        return _or_silent(super().sendfile, file, offset, count)
-
-
-class PatientTlsSocket(ssl.SSLSocket):
-    """The same over TLS."""
-
-    patience: float | None = None
-
-    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the signature of socket.socket
-        """Blocking means for a bounded time."""
-        self.settimeout(self.patience if flag else 0.0)
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Received bytes. Raises ClientSilentError."""
-        return _or_silent(super().recv, buflen, flags)
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Sends all bytes. Raises ClientSilentError."""
-        _or_silent(super().sendall, data, flags)
-
-
-def _or_silent(call: Callable[..., T], *arguments: Any) -> T:
-    try:
-        return call(*arguments)
-    except TimeoutError:
-        raise ClientSilentError from None
+# How long a thread waits for the next request of a connection that it has just served.
+NEXT_REQUEST_MILLISECONDS = 20
 
 
 class RegistryWorker(ThreadWorker):
-    """Serves each connection through a patient socket."""
+    """Serves each connection through a patient socket, by one thread as long as requests follow each other."""
 
     def init_process(self) -> None:
         """Sets the patience of this process, then serves until told to stop."""
-        PatientSocket.patience = PatientTlsSocket.patience = self.app.settings.http.read_timeout
+        Patience.patience = self.app.settings.http.read_timeout
+        # Found at once, instead of by Config.__getattr__ some twenty times in each request.
+        self.cfg.__dict__.update({name: getattr(self.cfg, name) for name in self.cfg.settings})
         super().init_process()
 
     def enqueue_req(self, conn: Connection) -> None:
@@ -91,3 +47,28 @@ class RegistryWorker(ThreadWorker):
             conn.sock = PatientSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
             conn.sock.setblocking(False)
         super().enqueue_req(conn)
+
+    def handle(self, conn: Connection) -> Any:
+        """Serves a request, and those that follow at once: the way through the poller costs more than a short wait."""
+        outcome = super().handle(conn)
+        while outcome and outcome is not _DEFER and self._may_wait_for_more(conn) and _readable(conn.sock):
+            outcome = super().handle(conn)
+        return outcome
+
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        """Serves one parsed request."""
+        conn.sock.hold()
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            conn.sock.release()
+
+    def _may_wait_for_more(self, conn: Connection) -> bool:
+        """No connection waits for a thread, and nothing is in memory already, where no poll would see it."""
+        return self.alive and self.tpool._work_queue.empty() and not conn.parser.unreader.buf.getvalue()  # noqa: SLF001
+
+
+def _readable(sock: Any) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(NEXT_REQUEST_MILLISECONDS))

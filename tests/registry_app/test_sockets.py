@@ -1,0 +1,84 @@
+"""Sockets that hold the head of an answer back until its body follows."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from registry_app.sockets import JOINED_BYTES, ClientSilentError, PatientSocket
+
+
+@pytest.fixture
+def pair():
+    """A patient socket and the plain one at the other end, which keeps the borders between pieces."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    patient = PatientSocket(ours.family, ours.type, ours.proto, fileno=ours.detach())
+    theirs.settimeout(2)
+    yield patient, theirs
+    patient.close()
+    theirs.close()
+
+
+def test_head_and_body_leave_in_one_piece(pair):
+    """The reader wakes up once."""
+    ours, theirs = pair
+    ours.hold()
+    ours.sendall(b"head ")
+    ours.sendall(b"body")
+    assert theirs.recv(100) == b"head body"
+    ours.sendall(b"more")
+    assert theirs.recv(100) == b"more"
+
+
+def test_a_head_without_a_body_leaves_when_the_answer_ends(pair):
+    """HEAD and 204 have no second piece."""
+    ours, theirs = pair
+    ours.hold()
+    ours.sendall(b"head")
+    theirs.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        theirs.recv(100)
+    ours.release()
+    assert theirs.recv(100) == b"head"
+
+
+def test_a_large_piece_is_not_copied(pair):
+    """The head goes first, then the piece as it is."""
+    ours, theirs = pair
+    ours.hold()
+    ours.sendall(b"head")
+    ours.sendall(b"x" * (JOINED_BYTES + 1))
+    assert theirs.recv(100) == b"head"
+    assert len(theirs.recv(2 * JOINED_BYTES)) == JOINED_BYTES + 1
+
+
+def test_nothing_is_held_unless_asked_for(pair):
+    """And nothing is sent twice."""
+    ours, theirs = pair
+    ours.sendall(b"one")
+    ours.release()
+    ours.sendall(b"two")
+    assert (theirs.recv(100), theirs.recv(100)) == (b"one", b"two")
+
+
+def test_a_file_follows_what_is_held(tmp_path):
+    """Sendfile bypasses sendall, and must not overtake it."""
+    (tmp_path / "file").write_bytes(b"body")
+    ours, theirs = socket.socketpair()
+    with theirs, PatientSocket(ours.family, ours.type, ours.proto, fileno=ours.detach()) as patient:
+        patient.hold()
+        patient.sendall(b"head ")
+        with (tmp_path / "file").open("rb") as file:
+            patient.sendfile(file)
+        patient.close()
+        assert theirs.makefile("rb").read() == b"head body"
+
+
+def test_a_silent_client_is_given_up(pair, monkeypatch):
+    """Blocking means for `patience` seconds."""
+    monkeypatch.setattr("registry_app.sockets.Patience.patience", 0.05)
+    ours, _ = pair
+    ours.setblocking(True)
+    with pytest.raises(ClientSilentError):
+        ours.recv(1)
