@@ -1,0 +1,129 @@
+"""What is counted, and that nobody can make more series of it than the table allows."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from registry_app.errors import ErrorCode
+from registry_app.metrics.definitions import BY_NAME, DEFINITIONS, AtMost, Kind
+from registry_app.metrics.exposition import Exposition
+from registry_app.metrics.observation import Observation
+from registry_app.metrics.recent import Recent
+from registry_app.metrics.recording import Recorder
+from registry_app.metrics.traffic import Exchange, Traffic
+
+
+def samples(recorder, sources=None):
+    """(name, labels) → value of everything on the page."""
+    page = Exposition(recorder, sources or {}, shared=None).render().decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+def exchange(traffic, **given):
+    """One request from begin to end."""
+    one = Exchange(**given)
+    traffic.begun(one)
+    traffic.ended(one, begun=True)
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.integers(-5, 1000)), max_size=50))
+def test_methods_handlers_and_codes_of_any_shape_fall_into_the_listed_values(requests):
+    """Whatever a client sends ends in a label that the table knows."""
+    recorder = Recorder()
+    traffic = Traffic(recorder, Recent())
+    for method, handler, status in requests:
+        exchange(traffic, method=method, handler=handler, status=status)
+    for name, labels in samples(recorder):
+        definition = BY_NAME.get(name) or BY_NAME[name.rpartition("_")[0]]
+        for label, value in labels:
+            assert label == "le" or value in definition.labels[label]
+
+
+def test_a_push_a_pull_and_a_delete_are_counted_with_their_bytes():
+    """Images are counted by their manifests, bytes by whatever carries them."""
+    recorder = Recorder()
+    traffic = Traffic(recorder, Recent())
+    exchange(traffic, method="PATCH", handler="blob_upload_chunk", status=202, received=1000)
+    exchange(traffic, method="PUT", handler="manifest", status=201, received=50)
+    exchange(traffic, method="PUT", handler="manifest", status=507, received=50)
+    exchange(traffic, method="GET", handler="manifest", status=200, sent=50)
+    exchange(traffic, method="GET", handler="blob", status=206, sent=700)
+    exchange(traffic, method="GET", handler="blob", status=200, sent=300, interrupted=True)
+    exchange(traffic, method="DELETE", handler="manifest", status=202)
+    found = samples(recorder)
+    assert found["registry_pushes_total", (("outcome", "ok"),)] == 1
+    assert found["registry_pushes_total", (("outcome", "failed"),)] == 1
+    assert found["registry_pushed_bytes_total", (("outcome", "ok"),)] == 1050
+    assert found["registry_pushed_bytes_total", (("outcome", "failed"),)] == 50
+    assert found["registry_pulls_total", (("outcome", "ok"),)] == 1
+    assert found["registry_pulled_bytes_total", (("outcome", "ok"),)] == 750
+    assert found["registry_pulled_bytes_total", (("outcome", "interrupted"),)] == 300
+    assert found["registry_deletes_total", (("outcome", "ok"),)] == 1
+    assert found["registry_http_requests_total", (("code", "507"), ("handler", "manifest"), ("method", "put"))] == 1
+    assert all(value == 0 for (name, _), value in found.items() if name == "registry_http_in_flight_requests")
+
+
+@pytest.mark.parametrize(
+    ("status", "let_in", "named", "claimed", "result"),
+    [
+        (200, True, True, True, "accepted"),
+        (404, True, True, True, "accepted"),
+        (200, True, False, False, "anonymous"),
+        (401, False, False, False, "challenged"),
+        (401, False, False, True, "failed"),
+        (429, False, False, True, "throttled"),
+        (403, False, False, True, "denied"),
+        (400, False, False, True, None),
+    ],
+)
+def test_the_question_for_a_right_has_one_result(status, let_in, named, claimed, result):
+    """A login that was never looked at counts as nothing."""
+    recorder = Recorder()
+    Traffic(recorder, Recent()).asked_for_right(status, let_in=let_in, named=named, claimed=claimed)
+    counted = {dict(labels)["result"]: v for (n, labels), v in samples(recorder).items() if "auth_requests" in n}
+    assert {name for name, value in counted.items() if value} == ({result} if result else set())
+
+
+def test_a_value_that_the_table_does_not_list_is_refused():
+    """A programmer's mistake shows in tests, not as one more series."""
+    with pytest.raises(ValueError, match="is no value of outcome"):
+        Recorder().count("registry_pushes_total", "perhaps")
+
+
+def test_a_source_that_fails_takes_nobody_with_it(caplog):
+    """One unreadable value: the others are there, the failure is counted, and logged once."""
+
+    def broken():
+        raise OSError("the disk is away")
+
+    sources = {"disk": broken, "numbers": lambda: [Observation("registry_quarantined_blobs", 3)]}
+    page = Exposition(Recorder(), sources, shared=None)
+    first, second = page.render().decode(), page.render().decode()
+    assert "registry_quarantined_blobs 3.0" in first
+    assert "registry_observation_errors 1.0" in second
+    assert [record.getMessage() for record in caplog.records] == ["metrics of disk can't be read: the disk is away"]
+
+
+def test_the_table_is_sound():
+    """Names are Prometheus's own way, and every metric can be told apart and has few series."""
+    names = [definition.name for definition in DEFINITIONS]
+    assert len(set(names)) == len(names)
+    for definition in DEFINITIONS:
+        assert definition.name.startswith("registry_")
+        assert definition.name.endswith("_total") == (definition.kind is Kind.COUNTER)
+        assert definition.help.endswith(".")
+        assert definition.counted or definition.kind is Kind.GAUGE
+        assert not (definition.counted and any(isinstance(v, AtMost) for v in definition.labels.values()))
+
+
+def test_every_status_of_the_error_table_has_a_code_of_its_own():
+    """`other` is for what nobody thought of."""
+    codes = BY_NAME["registry_http_requests_total"].labels["code"]
+    assert {str(code.status) for code in ErrorCode} <= set(codes)
