@@ -66,7 +66,7 @@ def test_the_image_s_requirements_name_everything_that_the_service_imports():
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 tops.add(node.module.split(".")[0])
     tops -= set(sys.stdlib_module_names) | {"registry_app"}
-    needed = {owners[top][0].lower() for top in tops}
+    needed = {owners[top][0].lower().replace("_", "-") for top in tops}
     named = {line for line in (ROOT / "requirements/registry.in").read_text().splitlines() if line[:1].isalpha()}
     assert needed <= named
 
