@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -68,6 +69,6 @@ def _tell(folder: StackFolder, settings: StackSettings, started: Running) -> Non
     say()
     heading("Next:")
     login = f"-u {settings.registry_admin_user} --password-stdin {settings.authority}"
-    command_line(f"docker login {login} < {folder.admin_password}")
+    command_line(f"docker login {login} < {quote(str(folder.admin_password))}")
     command_line(f"docker tag IMAGE {settings.authority}/team/app:1 && docker push {settings.authority}/team/app:1")
     command_line(started.stop, "when you have seen enough")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from stackgen.distribution.transport import LineCut, Request, Transport
@@ -45,15 +46,15 @@ def _start_with_compose(folder: StackFolder) -> Running:
     if done.returncode:
         raise StackgenError(
             "the stack did not come up",
-            hint=f"see: cd {folder.root} && docker compose logs; or go without Docker: --embedded",
+            hint=f"see: cd {quote(str(folder.root))} && docker compose logs; or go without Docker: --embedded",
         )
-    return Running(stop=f"cd {folder.root} && docker compose down")
+    return Running(stop=f"cd {quote(str(folder.root))} && docker compose down")
 
 
 def _start_embedded(folder: StackFolder, settings: StackSettings) -> Running:
     """`stackgen serve` in the background, its output in a log of the stack's."""
     pid_file, log = folder.state / "serve.pid", folder.state / "serve.log"
-    running = Running(stop=f"kill $(cat {pid_file})")
+    running = Running(stop=f'kill "$(cat {quote(str(pid_file))})"')
     transport = Transport(ca=local_ca(folder, settings), seconds=5)
     if _answers(transport, settings):
         return running

@@ -71,3 +71,23 @@ def test_delete(stack: LiveStack) -> None:
         image.push()
         image.forget()
         assert image.pull() == image.identity
+
+
+def test_shared_layers(stack: LiveStack) -> None:
+    """A layer that the registry holds in one repository is mounted into another, not sent again."""
+    stack.login()
+    with sample_image(stack, "team/first:1", size=1_000_000) as image:
+        image.push()
+        second = f"{stack.authority}/team/second:1"
+        stack.docker("tag", image.name, second)
+        pushed = stack.docker("push", second)
+        stack.docker("image", "rm", second)
+    assert "Mounted from team/first" in pushed.stdout
+
+
+def test_search(stack: LiveStack) -> None:
+    """`docker search` finds a repository by a part of its name."""
+    stack.login()
+    with sample_image(stack, "team/needle:1") as image:
+        image.push()
+    assert "team/needle" in stack.docker("search", f"{stack.authority}/needle").stdout
