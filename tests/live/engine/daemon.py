@@ -109,8 +109,10 @@ def _start(command: list[str], *, data: Path) -> None:
     if _running_pid() is not None:
         raise MachineError(f"the daemon that was started before runs and does not answer: see {_log()}")
     # Left by a machine that was switched off: the numbers may be other processes' by now.
-    for stale in (_pid_file(), Path(_EXEC_ROOT) / "containerd" / "containerd.pid"):
-        stale.unlink(missing_ok=True)
+    _pid_file().unlink(missing_ok=True)
+    containerd = Path(_EXEC_ROOT) / "containerd" / "containerd.pid"
+    if _pid_in(containerd, of=str(containerd.with_name("containerd.toml"))) is None:
+        containerd.unlink(missing_ok=True)
     options = ["--host", _SOCKET, "--data-root", str(data), "--exec-root", _EXEC_ROOT, "--pidfile", str(_pid_file())]
     with _log().open("wb") as log:
         daemon = subprocess.Popen(
@@ -150,9 +152,14 @@ def _pid_file() -> Path:
 
 def _running_pid() -> int | None:
     """The process id of the daemon of ours that runs now."""
+    return _pid_in(_pid_file(), of=str(_pid_file()))
+
+
+def _pid_in(file: Path, *, of: str) -> int | None:
+    """The process id in a file, if it still is the process that has the word `of` on its command line."""
     try:
-        pid = int(_pid_file().read_text())
+        pid = int(file.read_text())
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
-    return pid if str(_pid_file()).encode() in words else None
+    return pid if of.encode() in words else None
