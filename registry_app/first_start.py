@@ -13,15 +13,15 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import bcrypt
 from cryptography import x509
 
 from registry_app import issuing
+from registry_app.auth.access_file import DEFAULT_ACCESS
+from registry_app.auth.htpasswd import hash_password
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_COST = 10
 _RENEW_BEFORE = dt.timedelta(days=30)
 _PUBLIC, _SHARED, _PRIVATE = 0o644, 0o640, 0o600
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -133,9 +133,12 @@ def _ensure_secrets(places: Places, wishes: Wishes) -> list[str]:
     if not htpasswd.exists():
         if not password.exists():
             _write(password, (secrets.token_urlsafe(18) + "\n").encode(), _PRIVATE)
-        hashed = bcrypt.hashpw(password.read_bytes().strip(), bcrypt.gensalt(_COST)).decode()
-        _write(htpasswd, f"{wishes.user}:{hashed}\n".encode(), _SHARED)
+        line = f"{wishes.user}:{hash_password(password.read_bytes().strip())}\n"
+        _write(htpasswd, line.encode(), _SHARED)
         done.append(f"the user {wishes.user}")
+    if not (places.secrets / "access.yaml").exists():
+        _write(places.secrets / "access.yaml", DEFAULT_ACCESS, _SHARED)
+        done.append("the rules of access")
     done += [path for path in wishes.profile_secrets if _ensure_random(places.profile_secrets / path)]
     return done
 

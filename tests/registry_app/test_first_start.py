@@ -59,7 +59,7 @@ def test_private_things_are_private(root):
     init_stack(root)
     modes = {path.name: path.stat().st_mode & 0o777 for path in root.rglob("*") if path.is_file()}
     assert {modes["admin_password"], modes["ca.key"]} == {0o600}
-    assert {modes["privkey.pem"], modes["http_secret"], modes["htpasswd"]} == {0o640}
+    assert {modes["privkey.pem"], modes["http_secret"], modes["htpasswd"], modes["access.yaml"]} == {0o640}
 
 
 def test_a_second_start_changes_nothing(root):
