@@ -88,7 +88,7 @@ def _save(name: str, archive: Path) -> None:
     if result.returncode != 0:
         raise StackgenError(
             f"the engine does not give {name}: {' '.join(result.stderr.split())}",
-            hint="build it first: docker compose build registry",
+            hint="render and build it first: stackgen render && docker compose build registry",
         )
 
 
