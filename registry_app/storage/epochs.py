@@ -1,0 +1,107 @@
+"""Tells manifests that are pushed while a collection runs to write down what they refer to.
+
+A collection marks what is referred to, then sweeps the rest. A manifest that is pushed in between refers to contents
+that the mark may have missed. No clock can tell: so the collection opens an odd epoch before it marks, and every
+manifest of an odd epoch adds its references to that epoch's log before it checks that they exist. Under the lock of a
+digest the sweep looks into the log once more. Manifests of the even epoch before are waited for, and marked.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from registry_app.storage.files import write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from registry_app.oci.digests import Digest
+    from registry_app.storage.layout import Layout
+    from registry_app.storage.locks import Locks
+
+_SIZE = 8
+
+
+class Epochs:
+    """The epochs of one store; the number is overwritten in place, which works on a full disk too."""
+
+    def __init__(self, layout: Layout, locks: Locks) -> None:
+        self._layout = layout
+        self._locks = locks
+
+    @contextmanager
+    def referring_to(self, digests: Iterable[Digest]) -> Iterator[None]:
+        """While a manifest is made that refers to these."""
+        with self._locks.in_epoch(self._read) as epoch:
+            if epoch % 2:
+                self._append(epoch, "".join(f"{digest}\n" for digest in digests))
+            yield
+
+    @contextmanager
+    def collection(self) -> Iterator[ReferenceLog]:
+        """An odd epoch; every manifest of the time before is on disk when the block begins."""
+        epoch = self._read()
+        if epoch % 2:  # left by a collection that was killed
+            epoch = self._enter(epoch + 1)
+        self._locks.wait_for_epoch(epoch + 1)  # those who came late in the last collection
+        path = self._layout.references(epoch + 1)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
+        epoch = self._enter(epoch + 1)
+        try:
+            self._locks.wait_for_epoch(epoch - 1)
+            with ReferenceLog(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as log:
+                yield log
+        finally:
+            self._enter(epoch + 1)
+            self._remove_old_logs()
+
+    def _read(self) -> int:
+        try:
+            descriptor = os.open(self._layout.epoch, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return 0
+        try:
+            return int.from_bytes(os.pread(descriptor, _SIZE, 0))
+        finally:
+            os.close(descriptor)
+
+    def _enter(self, epoch: int) -> int:
+        descriptor = os.open(self._layout.epoch, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            os.pwrite(descriptor, epoch.to_bytes(_SIZE), 0)
+        finally:
+            os.close(descriptor)
+        return epoch
+
+    def _append(self, epoch: int, lines: str) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        descriptor = os.open(self._layout.references(epoch), flags, 0o600)
+        try:
+            write_all(descriptor, lines.encode())
+        finally:
+            os.close(descriptor)
+
+    def _remove_old_logs(self) -> None:
+        for path in self._layout.own.glob("references.*"):
+            path.unlink(missing_ok=True)
+
+
+class ReferenceLog:
+    """What manifests came to refer to since the collection began."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "r")
+        self._seen: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def holds(self, digest: Digest) -> bool:
+        """Whether a manifest refers to this since; exact under the digest's exclusive lock."""
+        self._seen.update(line.rstrip("\n") for line in self._file)
+        return str(digest) in self._seen

@@ -1,0 +1,189 @@
+"""Files that survive a power cut, below one root that no symbolic link leads out of.
+
+A directory entry is on disk only after an fsync of its directory, and so for each directory above it that may be
+new: another process may have made it a moment ago without having synced it yet. An fsync of a clean directory costs
+microseconds, so the whole chain is synced each time instead of guessing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat as stat_modes
+import uuid
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+LINK_MODE = 0o644
+FOLDER_MODE = 0o755
+_TRIES = 8
+
+
+class Files:
+    """The durable file operations of one store; `tops` are folders that exist durably since it was opened."""
+
+    def __init__(self, *tops: Path) -> None:
+        self._tops = frozenset(tops)
+
+    def open(self, path: Path, flags: int = os.O_RDONLY) -> int:
+        """A file descriptor of exactly this path; FileNotFoundError if any part of it is a symbolic link."""
+        for _ in range(_TRIES):
+            try:
+                descriptor = os.open(path, flags | os.O_NOFOLLOW)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    break
+                raise
+            if os.readlink(f"/proc/self/fd/{descriptor}") == str(path):  # noqa: PTH115 - a Path for each open would cost more than the open
+                return descriptor
+            os.close(descriptor)  # replaced or moved at this moment, or reached through a planted link
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+    def stat(self, path: Path) -> os.stat_result | None:
+        """The regular file at this path, if there is one."""
+        try:
+            descriptor = self.open(path, os.O_PATH)
+        except FileNotFoundError:
+            return None
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        return found if stat_modes.S_ISREG(found.st_mode) else None
+
+    def exists(self, path: Path) -> bool:
+        """Whether a regular file is there."""
+        return self.stat(path) is not None
+
+    def is_folder(self, path: Path) -> bool:
+        """Whether a folder is there."""
+        try:
+            os.close(self.open(path, os.O_RDONLY | os.O_DIRECTORY))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def read(self, path: Path, *, limit: int) -> bytes:
+        """The content of a small file; FileNotFoundError if there is none, ValueError if it is over `limit` bytes."""
+        with os.fdopen(self.open(path), "rb") as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise ValueError(f"larger than {limit} bytes")
+        return content
+
+    def names(self, folder: Path) -> list[str]:
+        """Names of the folders in a folder, in no order; empty if it does not exist."""
+        return [entry.name for entry in self.entries(folder) if entry.is_dir(follow_symlinks=False)]
+
+    def entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        """What lies in a folder; their `path` means nothing."""
+        try:
+            descriptor = self.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return []
+        try:
+            with os.scandir(descriptor) as entries:
+                return list(entries)
+        finally:
+            os.close(descriptor)
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Creates or replaces a file in one step: afterwards it is on disk, or the old state is."""
+        self._with_folder(path, lambda: self._replace(path, content))
+
+    def publish(self, source: Path, path: Path) -> None:
+        """Moves a file, whose content is on disk already, to its place: durable when this returns."""
+        self._with_folder(path, lambda: source.rename(path))
+
+    def remove(self, path: Path) -> None:
+        """Removes a file durably, and its folder if nothing else lies in it; FileNotFoundError if it is not there."""
+        path.unlink()
+        sync_folder(path.parent)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+    def make_folder(self, folder: Path) -> None:
+        """Makes a folder and those above it; durable only after `sync_folders`."""
+        for _ in range(_TRIES):
+            try:
+                folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+                return os.close(self.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+            except FileNotFoundError:
+                if folder.is_dir():  # it is there, but through a link
+                    raise
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+
+    def sync_folders(self, folder: Path) -> None:
+        """Makes the entries of a folder durable, and the folder itself."""
+        while True:
+            sync_folder(folder)
+            if folder in self._tops or folder == folder.parent:
+                return
+            folder = folder.parent
+
+    def _replace(self, path: Path, content: bytes) -> None:
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4()}.tmp")
+        try:
+            write_new(temporary, content)
+            temporary.rename(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def _with_folder(self, path: Path, place: Callable[[], object]) -> None:
+        """Places a file in a folder that others may remove, as long as it is empty, at any moment."""
+        for remaining in reversed(range(_TRIES)):
+            self.make_folder(path.parent)
+            try:
+                place()
+                break
+            except FileNotFoundError:
+                if not remaining:
+                    raise
+        self.sync_folders(path.parent)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Makes a file with this content on disk; its directory entry is not yet durable."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, LINK_MODE)
+    try:
+        write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, content: bytes | memoryview) -> None:
+    """Writes everything: a single write may take less, near a full disk for example."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+class LostWriteError(OSError):
+    """An fsync failed: what the file holds is unknown from here on, and a second fsync would lie."""
+
+
+def sync_data(descriptor: int) -> None:
+    """Fsync of a file's content and size; raises LostWriteError."""
+    try:
+        os.fdatasync(descriptor)
+    except OSError as error:
+        raise LostWriteError(*error.args) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Fsync of a directory; a directory that is gone needs none."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

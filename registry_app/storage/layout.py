@@ -1,0 +1,102 @@
+"""The birthplace of every path in the store.
+
+<root>/docker/registry/v2/                                      distribution's tree: the truth
+    blobs/<algorithm>/<first 2 hex>/<hex>/data
+    repositories/<name>/
+        _layers/<algorithm>/<hex>/link
+        _manifests/revisions/<algorithm>/<hex>/link
+        _manifests/tags/<tag>/current/link
+        _manifests/tags/<tag>/index/<algorithm>/<hex>/link
+        _uploads/<id>/{data,startedat,upload.json,received}     the last two are ours; upstream ignores them
+<root>/stackgen/                                                ours: derived or temporary, upstream never looks here
+    locks  epoch  references.<epoch>  read-only  index.sqlite
+    trash/<run>/<path below the tree>
+    quarantine/<algorithm>/<hex>/data
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from registry_app.oci.digests import Digest
+    from registry_app.oci.names import Repository, Tag
+
+
+class Layout:
+    """Paths below one root folder, which is resolved once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.tree = self.root / "docker" / "registry" / "v2"
+        self.blobs = self.tree / "blobs"
+        self.repositories = self.tree / "repositories"
+        self.own = self.root / "stackgen"
+        self.locks = self.own / "locks"
+        self.epoch = self.own / "epoch"
+        self.read_only = self.own / "read-only"
+        self.index = self.own / "index.sqlite"
+        self.trash = self.own / "trash"
+        self.quarantine = self.own / "quarantine"
+
+    def blob(self, digest: Digest) -> Path:
+        """The content of a digest."""
+        return self.blobs / digest.algorithm / digest.hex[:2] / digest.hex / "data"
+
+    def quarantined(self, digest: Digest) -> Path:
+        """Where content that does not match its digest lies."""
+        return self.quarantine / digest.algorithm / digest.hex / "data"
+
+    def references(self, epoch: int) -> Path:
+        """The log of digests that manifests came to refer to while a collection ran."""
+        return self.own / f"references.{epoch}"
+
+    def repository(self, repository: Repository) -> Path:
+        """The folder of a repository; those of longer names may lie in it."""
+        return self.repositories.joinpath(*repository.components)
+
+    def layers(self, repository: Repository) -> Path:
+        """The folder of a repository's links to blobs."""
+        return self.repository(repository) / "_layers"
+
+    def layer(self, repository: Repository, digest: Digest) -> Path:
+        """The link that makes a blob part of a repository."""
+        return self.layers(repository) / digest.algorithm / digest.hex / "link"
+
+    def manifests(self, repository: Repository) -> Path:
+        """The folder of a repository's revisions and tags."""
+        return self.repository(repository) / "_manifests"
+
+    def revisions(self, repository: Repository) -> Path:
+        """The folder of a repository's links to manifests."""
+        return self.manifests(repository) / "revisions"
+
+    def revision(self, repository: Repository, digest: Digest) -> Path:
+        """The link that makes a manifest part of a repository."""
+        return self.revisions(repository) / digest.algorithm / digest.hex / "link"
+
+    def tags(self, repository: Repository) -> Path:
+        """The folder of a repository's tags."""
+        return self.manifests(repository) / "tags"
+
+    def tag(self, repository: Repository, tag: Tag) -> Path:
+        """The folder of one tag."""
+        return self.tags(repository) / tag.name
+
+    def current(self, repository: Repository, tag: Tag) -> Path:
+        """The link to the manifest that a tag names now."""
+        return self.tag(repository, tag) / "current" / "link"
+
+    def tagged(self, repository: Repository, tag: Tag, digest: Digest) -> Path:
+        """The link that tells that a tag named a manifest once."""
+        return self.tag(repository, tag) / "index" / digest.algorithm / digest.hex / "link"
+
+    def uploads(self, repository: Repository) -> Path:
+        """The folder of a repository's uploads."""
+        return self.repository(repository) / "_uploads"
+
+    def upload(self, repository: Repository, upload_id: str) -> Path:
+        """The folder of one upload."""
+        return self.uploads(repository) / upload_id

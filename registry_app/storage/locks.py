@@ -1,0 +1,146 @@
+"""Locks between threads, worker processes and commands on one store.
+
+One file, one byte of it per thing that can be locked, taken as locks of an open file description: they hold between
+threads too, and end with the process that held them, however it ended.
+
+Who takes several takes them in this order, so that nobody waits in a circle: repository, digests (sorted), tag.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import struct
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from registry_app.errors import ErrorCode, RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from registry_app.oci.digests import Digest
+    from registry_app.oci.names import Repository, Tag
+
+PATIENCE = 30.0  # seconds
+_SHARDS = 65536
+_DIGESTS, _REPOSITORIES, _TAGS, _PARITIES, _COLLECTOR = (_SHARDS * part for part in range(5))
+_LONGEST_PAUSE = 0.02
+_BUSY = frozenset({errno.EAGAIN, errno.EACCES})
+
+
+class Locks:
+    """The locks of one store."""
+
+    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
+        self._path = path
+        self._patience = patience
+
+    @contextmanager
+    def using(self, repository: Repository, digests: Iterable[Digest] = ()) -> Iterator[None]:
+        """While others may use the same, but nobody may remove them."""
+        with self._open() as descriptor:
+            self._take(descriptor, fcntl.F_RDLCK, _REPOSITORIES + _shard(str(repository)))
+            for place in sorted({_DIGESTS + _shard(str(digest)) for digest in digests}):
+                self._take(descriptor, fcntl.F_RDLCK, place)
+            yield
+
+    @contextmanager
+    def removing(self, repository: Repository, digest: Digest) -> Iterator[None]:
+        """While nobody refers to this digest anew; the repository stays."""
+        with self._open() as descriptor:
+            self._take(descriptor, fcntl.F_RDLCK, _REPOSITORIES + _shard(str(repository)))
+            self._take(descriptor, fcntl.F_WRLCK, _DIGESTS + _shard(str(digest)))
+            yield
+
+    @contextmanager
+    def removing_repository(self, repository: Repository) -> Iterator[None]:
+        """While nobody reads or changes what the repository holds under a lock."""
+        with self._open() as descriptor:
+            self._take(descriptor, fcntl.F_WRLCK, _REPOSITORIES + _shard(str(repository)))
+            yield
+
+    @contextmanager
+    def changing_tag(self, repository: Repository, tag: Tag) -> Iterator[None]:
+        """While nobody else changes this tag."""
+        with self._open() as descriptor:
+            self._take(descriptor, fcntl.F_WRLCK, _TAGS + _shard(f"{repository}:{tag}"))
+            yield
+
+    @contextmanager
+    def sweeping(self, digest: Digest) -> Iterator[bool]:
+        """Whether nobody uses this digest now; if so, nobody does until the end of the block. Never waits long."""
+        with self._open() as descriptor:
+            yield self._try_for(descriptor, fcntl.F_WRLCK, _DIGESTS + _shard(str(digest)), patience=0.1)
+
+    @contextmanager
+    def collecting(self) -> Iterator[bool]:
+        """Whether this is the only collection or scrub that runs on the store."""
+        with self._open() as descriptor:
+            yield self._try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR, patience=0)
+
+    @contextmanager
+    def in_epoch(self, read_epoch: Callable[[], int]) -> Iterator[int]:
+        """The epoch, which nobody leaves behind (see `wait_for_epoch`) until the end of the block."""
+        with self._open() as descriptor:
+            while True:
+                epoch = read_epoch()
+                place = _PARITIES + epoch % 2
+                self._take(descriptor, fcntl.F_RDLCK, place)
+                if read_epoch() == epoch:
+                    break
+                _set(descriptor, fcntl.F_UNLCK, place)
+            yield epoch
+
+    def wait_for_epoch(self, epoch: int) -> None:
+        """Returns when nobody is in an epoch of this parity any more: the present one must be of the other."""
+        with self._open() as descriptor:
+            self._take(descriptor, fcntl.F_WRLCK, _PARITIES + epoch % 2, patience=600)
+
+    @contextmanager
+    def _open(self) -> Iterator[int]:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _take(self, descriptor: int, kind: int, place: int, *, patience: float | None = None) -> None:
+        if not self._try_for(descriptor, kind, place, patience=self._patience if patience is None else patience):
+            raise RegistryError(
+                ErrorCode.UNAVAILABLE, message="busy with the same content", headers={"Retry-After": "5"}
+            )
+
+    def _try_for(self, descriptor: int, kind: int, place: int, *, patience: float) -> bool:
+        end = time.monotonic() + patience
+        pause = 0.0005
+        while not try_lock(descriptor, kind, place):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        return True
+
+
+def try_lock(descriptor: int, kind: int, place: int) -> bool:
+    """Takes a lock on one byte of an open file, if nobody holds one that excludes it."""
+    try:
+        _set(descriptor, kind, place)
+    except OSError as error:
+        if error.errno in _BUSY:
+            return False
+        raise
+    return True
+
+
+def _set(descriptor: int, kind: int, place: int) -> None:
+    # struct flock of 64-bit Linux: type, whence, start, length, process (0 for this kind of lock)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("@hhqqi4x", kind, os.SEEK_SET, place, 1, 0))
+
+
+def _shard(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=2).digest())

@@ -1,0 +1,204 @@
+"""Manifests of repositories: revisions, and the order in which a push becomes visible and durable."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from registry_app.errors import ErrorCode, RegistryError
+from registry_app.oci.digests import CANONICAL, Digest
+from registry_app.oci.manifests import LARGEST_MANIFEST, Manifest
+from registry_app.oci.references import parse_references
+from registry_app.storage.failures import failures_told
+from registry_app.storage.links import has_link, linked_digests, write_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from registry_app.oci.descriptors import Descriptor
+    from registry_app.oci.names import Reference, Repository, Tag
+    from registry_app.storage.blobs import Contents
+    from registry_app.storage.epochs import Epochs
+    from registry_app.storage.files import Files
+    from registry_app.storage.layout import Layout
+    from registry_app.storage.locks import Locks
+    from registry_app.storage.space import Space
+    from registry_app.storage.tags import Tags
+    from registry_app.storage.trash import Trash
+
+log = logging.getLogger("registry.storage")
+# Upstream has no limit for what it reads; what it stored under an older limit is served.
+_LARGEST_STORED = 4 * LARGEST_MANIFEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredManifest:
+    """A manifest as it was pushed, byte for byte."""
+
+    digest: Digest
+    media_type: str
+    body: bytes = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Length of the body in bytes."""
+        return len(self.body)
+
+
+class Manifests:
+    """The manifests of repositories."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        files: Files,
+        contents: Contents,
+        *,
+        tags: Tags,
+        locks: Locks,
+        epochs: Epochs,
+        trash: Trash,
+        space: Space,
+    ) -> None:
+        self._layout = layout
+        self._files = files
+        self._contents = contents
+        self._tags = tags
+        self._locks = locks
+        self._epochs = epochs
+        self._trash = trash
+        self._space = space
+
+    def get(self, repository: Repository, reference: Reference) -> StoredManifest:
+        """The manifest of a tag or digest, checked against its digest; raises MANIFEST_UNKNOWN."""
+        with failures_told():
+            if isinstance(reference, Digest):
+                found = self._read(repository, reference)
+            else:
+                found = self._get_tagged(repository, reference)
+            if found is None:
+                raise RegistryError(ErrorCode.MANIFEST_UNKNOWN, reference=str(reference))
+            return found
+
+    def stat(self, repository: Repository, reference: Reference) -> StoredManifest:
+        """As `get`: a manifest is small, and its type stands in it."""
+        return self.get(repository, reference)
+
+    def exists(self, repository: Repository, digest: Digest) -> bool:
+        """Whether the repository has this manifest, without reading it."""
+        return (
+            has_link(self._files, self._layout.revision(repository, digest), digest)
+            and self._contents.find(digest) is not None
+        )
+
+    def put(
+        self,
+        repository: Repository,
+        reference: Reference,
+        manifest: Manifest,
+        *,
+        tags: Iterable[Tag] = (),
+        sparse: bool = False,
+    ) -> Digest:
+        """The digest of the manifest, which is durable with all its tags when this returns.
+
+        Raises DIGEST_INVALID if `reference` is another digest, MANIFEST_BLOB_UNKNOWN if the repository lacks what the
+        manifest refers to (which `sparse` allows), MANIFEST_INVALID if a size is wrong, STORAGE_FULL.
+        """
+        digest = Digest.of(manifest.body, reference.algorithm if isinstance(reference, Digest) else CANONICAL)
+        if isinstance(reference, Digest) and digest != reference:
+            raise RegistryError(ErrorCode.DIGEST_INVALID, digest=str(reference))
+        names = sorted({*tags} if isinstance(reference, Digest) else {reference, *tags})
+        used = {digest, *(one.digest for one in (*manifest.blobs, *manifest.children))}
+        with failures_told():
+            self._space.require_room(len(manifest.body))
+            with self._locks.using(repository, used), self._epochs.referring_to(used):
+                missing = self._missing(repository, manifest)
+                if missing and not sparse:
+                    raise RegistryError(ErrorCode.MANIFEST_BLOB_UNKNOWN, digests=missing[:20])
+                self._contents.store(manifest.body, digest)
+                write_link(self._files, self._layout.revision(repository, digest), digest)
+                for tag in names:
+                    self._tags.point(repository, tag, digest)
+        return digest
+
+    def delete(self, repository: Repository, reference: Reference) -> None:
+        """Removes a tag, or a manifest and the tags that name it, durably; raises MANIFEST_UNKNOWN."""
+        if isinstance(reference, Digest):
+            self._delete(repository, reference)
+        else:
+            self._tags.delete(repository, reference)
+
+    def _delete(self, repository: Repository, digest: Digest) -> None:
+        with failures_told(), self._locks.removing(repository, digest):
+            link = self._layout.revision(repository, digest)
+            self._trash.forget(link)
+            if not has_link(self._files, link, digest):
+                raise RegistryError(ErrorCode.MANIFEST_UNKNOWN, reference=str(digest))
+            self._tags.delete_those_of(repository, digest)
+            self._files.remove(link)
+
+    def digests(self, repository: Repository) -> Iterator[Digest]:
+        """Every manifest that the repository may have, in no order."""
+        return linked_digests(self._files, self._layout.revisions(repository))
+
+    def _get_tagged(self, repository: Repository, tag: Tag) -> StoredManifest | None:
+        named = self._tags.find(repository, tag)
+        while named:
+            found = self._read(repository, named)
+            # The tag may have moved, and the manifest it named may have been deleted, between the two looks.
+            now = None if found else self._tags.find(repository, tag)
+            if found or now == named:
+                return found
+            named = now
+        return None
+
+    def _read(self, repository: Repository, digest: Digest) -> StoredManifest | None:
+        if not has_link(self._files, self._layout.revision(repository, digest), digest):
+            return None
+        blob = self._contents.find(digest)
+        if blob is None:
+            return None
+        try:
+            body = self._files.read(blob.path, limit=_LARGEST_STORED)
+            media_type = _verified(body, digest)
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            log.error("manifest %s of %s can't be served: %s; push it again to heal it", digest, repository, error)  # noqa: TRY400
+            return None
+        return StoredManifest(digest=digest, media_type=media_type, body=body)
+
+    def _missing(self, repository: Repository, manifest: Manifest) -> list[str]:
+        """What a manifest refers to and the repository lacks; the lease of the rest is renewed."""
+        missing = [one for one in manifest.blobs if not one.lies_elsewhere and not self._has_blob(repository, one)]
+        missing += [one for one in manifest.children if not self._has_child(repository, one)]
+        return [str(one.digest) for one in missing]
+
+    def _has_blob(self, repository: Repository, wanted: Descriptor) -> bool:
+        return self._has(self._layout.layer(repository, wanted.digest), wanted)
+
+    def _has_child(self, repository: Repository, wanted: Descriptor) -> bool:
+        return self._has(self._layout.revision(repository, wanted.digest), wanted)
+
+    def _has(self, link: Path, wanted: Descriptor) -> bool:
+        if not has_link(self._files, link, wanted.digest) and not self._trash.take_back(link):
+            return False
+        found = self._contents.find(wanted.digest)
+        if found is None:
+            return False
+        if found.size != wanted.size:
+            reason = f"{wanted.digest} has {found.size} bytes, the manifest says {wanted.size}"
+            raise RegistryError(ErrorCode.MANIFEST_INVALID, reason=reason)
+        self._contents.renew_lease(link)
+        self._contents.renew_lease(found.path)
+        return True
+
+
+def _verified(body: bytes, digest: Digest) -> str:
+    """The media type of a manifest whose content is that of its digest; ValueError otherwise."""
+    if Digest.of(body, digest.algorithm) != digest:
+        raise ValueError("the content does not match its digest")
+    return parse_references(body).media_type

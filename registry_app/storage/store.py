@@ -1,0 +1,116 @@
+"""Builds the storage of one root folder."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry_app.storage.blobs import Blobs, Contents
+from registry_app.storage.epochs import Epochs
+from registry_app.storage.files import FOLDER_MODE, Files, sync_folder, write_new
+from registry_app.storage.layout import Layout
+from registry_app.storage.locks import Locks
+from registry_app.storage.manifests import Manifests
+from registry_app.storage.referrers import Referrers
+from registry_app.storage.repositories import Repositories
+from registry_app.storage.space import Space
+from registry_app.storage.tags import Tags
+from registry_app.storage.trash import Trash
+from registry_app.storage.uploads import Uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Everything a registry keeps; safe to use from several threads, and from several processes on one folder."""
+
+    layout: Layout
+    files: Files
+    locks: Locks
+    epochs: Epochs
+    trash: Trash
+    contents: Contents
+    blobs: Blobs
+    uploads: Uploads
+    manifests: Manifests
+    tags: Tags
+    repositories: Repositories
+    referrers: Referrers
+    space: Space
+    clock: Callable[[], float]
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the switch is on: every worker process sees its marker file at once."""
+        return self.layout.read_only.exists()
+
+    def why_unreadable(self) -> str | None:
+        """Why pulls can't be served, for people; None if they can."""
+        try:
+            for folder in (self.layout.blobs, self.layout.repositories):
+                os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+        except OSError as error:
+            return f"the storage folder can't be read: {error.strerror}"
+        return None
+
+    def why_unwritable(self) -> str | None:
+        """Why pushes can't be taken, for people; None if they can."""
+        if self.read_only:
+            return "the registry is in read-only mode"
+        if self.space.is_short:
+            return f"the disk is full: {self.space.free_bytes} bytes free, {self.space.reserve_bytes} kept in reserve"
+        probe = self.layout.own / f"probe.{uuid.uuid4()}.tmp"
+        try:
+            write_new(probe, b"")
+            probe.unlink()
+        except OSError as error:
+            return f"the storage folder can't be written to: {error.strerror}"
+        return None
+
+
+def open_storage(root: Path, *, reserve_bytes: int = 0, clock: Callable[[], float] = time.time) -> Storage:
+    """The storage in this folder, whose tree is made if it is new; OSError if the folder cannot be used."""
+    layout = Layout(root)
+    _make_tree(layout)
+    files = Files(layout.blobs, layout.repositories, layout.own)
+    locks = Locks(layout.locks)
+    trash = Trash(layout, files)
+    space = Space(layout.root, reserve_bytes=reserve_bytes)
+    contents = Contents(layout, files, trash, clock=clock)
+    blobs = Blobs(layout, files, contents, locks=locks, trash=trash)
+    epochs = Epochs(layout, locks)
+    tags = Tags(layout, files, locks)
+    manifests = Manifests(layout, files, contents, tags=tags, locks=locks, epochs=epochs, trash=trash, space=space)
+    return Storage(
+        layout=layout,
+        files=files,
+        locks=locks,
+        epochs=epochs,
+        trash=trash,
+        contents=contents,
+        blobs=blobs,
+        uploads=Uploads(layout, files, contents, blobs=blobs, locks=locks, space=space, clock=clock),
+        manifests=manifests,
+        tags=tags,
+        repositories=Repositories(layout, files, locks, trash=trash, clock=clock),
+        referrers=Referrers(manifests),
+        space=space,
+        clock=clock,
+    )
+
+
+def _make_tree(layout: Layout) -> None:
+    """Makes what is missing of the top folders, durably; a store on a read-only disk opens if it is complete."""
+    for top in (layout.blobs, layout.repositories, layout.own):
+        if not top.is_dir():
+            top.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            for folder in (top, *top.parents):
+                sync_folder(folder)
+                if folder == layout.root:
+                    break

@@ -1,0 +1,101 @@
+"""Tags: one link each to the manifest that it names now."""
+
+from __future__ import annotations
+
+import shutil
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from registry_app.errors import ErrorCode, RegistryError
+from registry_app.oci.names import Tag
+from registry_app.storage.failures import failures_told
+from registry_app.storage.files import sync_folder
+from registry_app.storage.links import read_link, write_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from registry_app.oci.digests import Digest
+    from registry_app.oci.names import Repository
+    from registry_app.storage.files import Files
+    from registry_app.storage.layout import Layout
+    from registry_app.storage.locks import Locks
+
+
+class Tags:
+    """The tags of repositories."""
+
+    def __init__(self, layout: Layout, files: Files, locks: Locks) -> None:
+        self._layout = layout
+        self._files = files
+        self._locks = locks
+
+    def list(self, repository: Repository, *, last: str = "", limit: int | None = None) -> list[str]:
+        """Up to `limit` names after `last`, sorted; raises NAME_UNKNOWN."""
+        with failures_told():
+            names = sorted(self._files.names(self._layout.tags(repository)))
+            if not names and not self._known(repository):
+                raise RegistryError(ErrorCode.NAME_UNKNOWN, name=str(repository))
+            found: list[str] = []
+            for name in names[bisect_right(names, last) if last else 0 :]:
+                if limit is not None and len(found) >= limit:
+                    break
+                if self._is_tag(repository, name):
+                    found.append(name)
+            return found
+
+    def find(self, repository: Repository, tag: Tag) -> Digest | None:
+        """The manifest that a tag names."""
+        return read_link(self._files, self._layout.current(repository, tag))
+
+    def all(self, repository: Repository) -> Iterator[tuple[Tag, Digest]]:
+        """Every tag with the manifest that it names."""
+        for name in self._files.names(self._layout.tags(repository)):
+            tag = _parse(name)
+            digest = tag and self.find(repository, tag)
+            if tag and digest:
+                yield tag, digest
+
+    def point(self, repository: Repository, tag: Tag, digest: Digest) -> None:
+        """Makes a tag name a manifest, durably; the caller holds the digest's lock."""
+        with self._locks.changing_tag(repository, tag):
+            write_link(self._files, self._layout.tagged(repository, tag, digest), digest)
+            write_link(self._files, self._layout.current(repository, tag), digest)
+
+    def delete(self, repository: Repository, tag: Tag) -> None:
+        """Removes a tag durably, not the manifest it names; raises MANIFEST_UNKNOWN."""
+        with failures_told(), self._locks.changing_tag(repository, tag):
+            if self.find(repository, tag) is None:
+                raise RegistryError(ErrorCode.MANIFEST_UNKNOWN, reference=str(tag))
+            self._remove(repository, tag)
+
+    def delete_those_of(self, repository: Repository, digest: Digest) -> None:
+        """Removes every tag that names this manifest; the caller excludes that one is made meanwhile."""
+        for tag, named in self.all(repository):
+            if named == digest:
+                with self._locks.changing_tag(repository, tag):
+                    if self.find(repository, tag) == digest:
+                        self._remove(repository, tag)
+
+    def _remove(self, repository: Repository, tag: Tag) -> None:
+        link = self._layout.current(repository, tag)
+        link.unlink()
+        sync_folder(link.parent)  # the tag is gone from here on; the rest is tidying
+        shutil.rmtree(self._layout.tag(repository, tag), ignore_errors=True)
+
+    def _is_tag(self, repository: Repository, name: str) -> bool:
+        tag = _parse(name)
+        found = self._files.stat(self._layout.current(repository, tag)) if tag else None
+        return found is not None and found.st_size > 0
+
+    def _known(self, repository: Repository) -> bool:
+        return self._files.is_folder(self._layout.manifests(repository)) or self._files.is_folder(
+            self._layout.layers(repository)
+        )
+
+
+def _parse(name: str) -> Tag | None:
+    try:
+        return Tag.parse(name)
+    except RegistryError:
+        return None

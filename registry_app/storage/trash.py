@@ -1,0 +1,85 @@
+"""What a collection or the deletion of a repository took away, until it is removed for good.
+
+Each run has its folder, named after its time, in which everything keeps its path below the tree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from registry_app.storage.files import Files
+    from registry_app.storage.layout import Layout
+
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+# What was deleted on request comes back by an explicit restore only, never because a push refers to it.
+COLLECTED, DELETED = "collected", "deleted"
+
+
+class Trash:
+    """The trash of one store."""
+
+    def __init__(self, layout: Layout, files: Files) -> None:
+        self._layout = layout
+        self._files = files
+
+    def start_run(self, now: float, kind: str) -> str:
+        """The name of a new run, beginning with its time in UTC; its folder comes with the first thing in it."""
+        return f"{datetime.fromtimestamp(now, UTC).strftime(_TIME)}-{kind}-{uuid.uuid4().hex[:8]}"
+
+    def throw(self, run: str, path: Path) -> None:
+        """Moves a file or folder of the tree away in one step; FileNotFoundError if it is not there."""
+        place = self._layout.trash / run / path.relative_to(self._layout.tree)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+
+    def take_back(self, path: Path) -> bool:
+        """Puts a file back that a collection took, from the latest; durable when this returns True."""
+        for place in self._collected(path):
+            with contextlib.suppress(FileNotFoundError):
+                if self._files.exists(place):
+                    self._files.publish(place, path)
+                    return True
+        return False
+
+    def forget(self, path: Path) -> None:
+        """Removes what collections took from this place, so that nothing brings it back."""
+        for place in self._collected(path):
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                place.unlink(missing_ok=True)
+
+    def runs(self) -> list[str]:
+        """Names of the runs that still have their things, oldest first."""
+        return sorted(self._files.names(self._layout.trash))
+
+    def things(self, run: str) -> Iterator[Path]:
+        """Places in the tree of every file that a run took."""
+        folder = self._layout.trash / run
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                yield self._layout.tree / path.relative_to(folder)
+
+    def empty(self, run: str) -> None:
+        """Removes a run's things for good."""
+        shutil.rmtree(self._layout.trash / run, ignore_errors=True)
+
+    def _collected(self, path: Path) -> list[Path]:
+        inside = path.relative_to(self._layout.tree)
+        return [self._layout.trash / run / inside for run in reversed(self.runs()) if f"-{COLLECTED}-" in run]
+
+
+def time_of(run: str) -> float | None:
+    """When a run began, in seconds since 1970; None for a folder of another name."""
+    try:
+        return datetime.strptime(run.partition("-")[0], _TIME).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
