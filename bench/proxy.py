@@ -34,10 +34,12 @@ http {{
     sendfile on;
     tcp_nopush on;
     aio threads;
+    output_buffers 2 512k;
     keepalive_timeout 75s;
     keepalive_requests 1000000;
     client_body_timeout 300s;
     client_max_body_size 0;
+    client_body_buffer_size 512k;
     ssl_certificate {certificate};
     ssl_certificate_key {key};
     ssl_protocols TLSv1.2 TLSv1.3;
