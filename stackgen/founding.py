@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen import dotenv
 from stackgen.certificates import ensure_certificates
 from stackgen.credentials import ensure_credentials
+from stackgen.diffing import Action, Change
 from stackgen.env_file import describe, read_settings
 from stackgen.errors import StackgenError
-from stackgen.folder import ENV, OVERRIDE, StackFolder
+from stackgen.folder import ENV, OVERRIDE, STATE, StackFolder
 from stackgen.hosting import prepare_storage
-from stackgen.stack import draft
+from stackgen.stack import draft_with
 from stackgen.writing import exclusive, write_changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from stackgen.settings import StackSettings
 
-_WELCOME = frozenset({ENV, OVERRIDE, "certs", ".git", ".stackgen", ".gitkeep"})
+_WELCOME = frozenset({ENV, OVERRIDE, "certs", ".git", ".gitkeep", STATE})
 """What a folder may hold before a stack is made in it: settings and certificates of the user's own."""
+_LEFT_BEHIND = frozenset({"ca", "secrets", "grafana-secrets", ENV + ".example"})
+"""What an interrupted init leaves beside `.stackgen`; the next one goes on with it."""
 _SUFFIX = ".being-made"
 _HEADING = (
     "# Settings of this stack; Compose reads them too. All of them: .env.example. After a change: stackgen render\n"
@@ -43,8 +46,9 @@ def check_target(root: Path) -> None:
         return
     if not root.is_dir():
         raise StackgenError(f"{root} is a file", hint="choose another folder")
-    others = sorted(one.name for one in root.iterdir() if one.name not in _WELCOME)
-    if others:
+    names = {one.name for one in root.iterdir()}
+    welcome = _WELCOME | _LEFT_BEHIND if STATE in names else _WELCOME
+    if others := sorted(names - welcome):
         shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")  # noqa: PLR2004  (enough to recognise it)
         raise StackgenError(f"{root} holds something else: {shown}", hint="choose an empty or a new folder")
 
@@ -58,44 +62,50 @@ def check_env(text: str) -> StackSettings:
 
 
 def make_stack(root: Path, env: str) -> StackSettings:
-    """Makes a stack with these settings; a crash leaves nothing, or the whole of it."""
+    """Makes a stack with these settings; a crash leaves no stack, or the whole of it."""
     check_target(root)
     settings = check_env(env)
-    if root.exists() and any(root.iterdir()):
-        return _fill(StackFolder(root), env)
+    if root.exists() and (_must_stay(root) or any(root.iterdir())):
+        _fill(StackFolder(root), env, settings)
+        return settings
     beside = root.absolute().with_name(f".{root.absolute().name}{_SUFFIX}")
+    made = _make_folders(beside.parent)
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        beside.mkdir(parents=True)
-        _fill(StackFolder(beside), env, home=root)
-        if root.exists() and _is_in_use(root):
-            for one in sorted(beside.iterdir(), key=lambda path: path.name == ENV):
-                one.rename(root / one.name)
-        else:
-            beside.rename(root)
-        _sync(root.absolute().parent)
-    finally:
+        beside.mkdir()
+        _fill(StackFolder(beside), env, settings)
+        beside.rename(root)
+        _sync(beside.parent)
+    except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
+        for folder in reversed(made):
+            folder.rmdir()
+        raise
     return settings
 
 
-def _fill(folder: StackFolder, env: str, *, home: Path | None = None) -> StackSettings:
-    """Everything of a stack in its folder; `home` is where the folder will lie, for paths outside of it."""
+def _fill(folder: StackFolder, env: str, settings: StackSettings) -> None:
+    """Everything of a stack in its folder."""
     with exclusive(folder):
-        if not folder.env.exists():
-            folder.env.write_text(env, encoding="utf-8")
-            folder.env.chmod(0o644)
-        made = draft(folder)
-        ensure_credentials(folder, made.settings)
-        ensure_certificates(folder, made.settings)
-        prepare_storage(StackFolder(home) if home else folder, made.settings)
-        write_changes(folder, made.changes, made.lock)
-    return made.settings
+        ensure_credentials(folder, settings)
+        ensure_certificates(folder, settings)
+        prepare_storage(folder, settings)
+        made = draft_with(folder, settings)
+        own = () if folder.env.exists() else (Change(ENV, Action.CREATE, None, env.encode()),)
+        write_changes(folder, made.changes, made.lock, unlocked=own)
 
 
-def _is_in_use(root: Path) -> bool:
-    """Whether a folder must stay the same one: someone's working directory, or a mount."""
-    return root.is_mount() or root.resolve() == Path.cwd().resolve() or root.is_symlink()
+def _must_stay(root: Path) -> bool:
+    """Whether a folder must stay the same one: someone's working directory, a mount, or behind a link."""
+    return root.is_mount() or root.is_symlink() or root.resolve() == root.cwd().resolve()
+
+
+def _make_folders(path: Path) -> list[Path]:
+    """Makes a folder with its parents; those that were missing, outermost first."""
+    missing = [one for one in (path, *path.parents) if not one.exists()][::-1]
+    for one in missing:
+        one.mkdir(exist_ok=True)
+    return missing
 
 
 def _sync(path: Path) -> None:

@@ -31,7 +31,11 @@ class Draft:
 
 def draft(folder: StackFolder, *, overwrite: frozenset[str] = frozenset()) -> Draft:
     """What a render would do; StackgenError for settings that can't be used. Changes nothing."""
-    settings = load_settings(folder)
+    return draft_with(folder, load_settings(folder), overwrite=overwrite)
+
+
+def draft_with(folder: StackFolder, settings: StackSettings, *, overwrite: frozenset[str] = frozenset()) -> Draft:
+    """What a render with these settings would do, whatever `.env` says."""
     lock = load_lock(folder)
     plan = plan_stack(PlanInputs(settings, load_profiles(), load_pins(folder)))
     return Draft(settings, plan, lock, diff_plan(plan, read_disk(folder, plan, lock), lock, overwrite=overwrite))

@@ -67,16 +67,21 @@ def read_disk(folder: StackFolder, plan: StackPlan, lock: Lock) -> dict[str, Fil
     return found
 
 
-def write_changes(folder: StackFolder, changes: tuple[Change, ...], lock: Lock) -> None:
-    """Applies the changes and records them; after a crash either none of them or, once recovered, all."""
+def write_changes(
+    folder: StackFolder, changes: tuple[Change, ...], lock: Lock, *, unlocked: tuple[Change, ...] = ()
+) -> None:
+    """Applies the changes and records them; after a crash either none of them or, once recovered, all.
+
+    `unlocked` changes are applied first and not recorded: files that belong to the user from then on.
+    """
     new_lock = next_lock(changes, lock, version=__version__)
-    to_write = [change for change in changes if change.action in CHANGING]
-    if not to_write and new_lock == lock:
+    recorded = [change for change in changes if change.action in CHANGING]
+    if not recorded and not unlocked and new_lock == lock:
         return
     _clear_staging(folder)
     folder.staging.mkdir(parents=True)
-    steps = [_stage(folder, number, change) for number, change in enumerate(to_write)]
-    kept = [_stage_copy(folder, number, change) for number, change in enumerate(to_write) if change.new is not None]
+    steps = [_stage(folder, number, change) for number, change in enumerate([*unlocked, *recorded])]
+    kept = [_stage_copy(folder, number, change) for number, change in enumerate(recorded) if _is_kept(change)]
     _write_durably(folder.staging / "lock", format_lock(new_lock).encode(), _TEXT)
     steps += [*kept, {"from": "lock", "to": _relative(folder, folder.lock), "was": None}]
     _sync_folder(folder.staging)
@@ -126,6 +131,11 @@ def _stage_copy(folder: StackFolder, number: int, change: Change) -> dict[str, A
     name = f"{number:04}.rendered"
     (folder.staging / name).write_bytes(change.new or b"")
     return {"from": name, "to": _relative(folder, folder.rendered / change.path), "was": None}
+
+
+def _is_kept(change: Change) -> bool:
+    """Whether the rendered text is kept; the service's own sources are nothing that a user would merge."""
+    return change.new is not None and not change.path.startswith("registry/registry_app/")
 
 
 def _relative(folder: StackFolder, path: Path) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from stackgen import __version__
 from stackgen.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMANDS = {
     "init": ("stackgen.cli.init", "Make a stack: settings, secrets, certificate and compose.yaml."),
@@ -71,12 +74,12 @@ def group() -> None:
     """A team's own private container registry in two commands."""
 
 
-def main() -> NoReturn:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point of `stackgen`: errors of the user's become a message and a hint, bugs a report file."""
     # pydantic would read the metadata of every installed package in search of plugins: a tenth of a render's time.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
-        result = group.main(standalone_mode=False)
+        result = group.main(arguments, prog_name="stackgen", standalone_mode=False)
         code = result if isinstance(result, int) else ExitCode.OK  # click returns what ctx.exit() was given
     except click.ClickException as wrong:
         wrong.show()

@@ -13,9 +13,10 @@ from stackgen import founding, hosting, values
 from stackgen.cli import next_steps
 from stackgen.cli.options import examples
 from stackgen.cli.terminal import warn
-from stackgen.env_file import NAMES
+from stackgen.env_file import NAMES, read_env
 from stackgen.errors import StackgenError
 from stackgen.folder import StackFolder
+from stackgen.writing import exclusive
 
 LOCAL_PORTS = {"https": 8443, "http": 8080}
 PUBLIC_PORTS = {"https": 443, "http": 80}
@@ -49,6 +50,9 @@ def command(directory: Path, *, others: tuple[str, ...], yes: bool, **answers: o
     Without options the registry is for this machine alone: localhost, a free port, a certificate of its own CA.
     """
     folder = StackFolder(directory)
+    if folder.journal.is_file():
+        with exclusive(folder):
+            warn("an interrupted command was finished first")
     if folder.is_stack():
         raise StackgenError(
             f"{directory} is a stack already, and stays as it is",
@@ -57,7 +61,7 @@ def command(directory: Path, *, others: tuple[str, ...], yes: bool, **answers: o
     founding.check_target(directory)
     if folder.env.exists():
         _refuse_answers(folder, others, answers)
-        env = folder.env.read_text(encoding="utf-8")
+        env = read_env(folder)
     else:
         given = {name: value for name, value in answers.items() if value not in (None, ())}
         env = founding.compose_env(propose_settings(directory, given, others, asks=not yes and sys.stdin.isatty()))

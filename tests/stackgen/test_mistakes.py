@@ -1,0 +1,244 @@
+"""No mistake of a user's ends in a traceback or leaves half a stack: each is named, with the way out."""
+
+import datetime as dt
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from registry_app import issuing
+from stackgen.folder import StackFolder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--domain", "https://x.example"], "SERVICE_DOMAIN"),
+        (["--domain", "a b"], "no host name"),
+        (["--project-name", "Team Registry"], "COMPOSE_PROJECT_NAME"),
+        (["--set", "HTTPS_PORT=0", "--set", "PROXY=apache"], "PROXY"),
+        (["--storage-dir", "/proc/nowhere"], "STORAGE_DIR"),
+        (["--tls", "own"], "needs"),
+        (["--admin-user", "a:b"], "REGISTRY_ADMIN_USER"),
+    ],
+)
+def test_init_refuses_a_bad_answer_and_leaves_nothing(stackgen, tmp_path, arguments, words):
+    """Neither the folder nor the one above it nor a draft of it stays."""
+    done = stackgen("init", "new/stack", "--yes", *arguments, code=1)
+    assert words in done.stderr
+    assert "hint:" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["init"], "Missing argument 'DIR'"),
+        (["init", "x", "--set", "HTTPS_PROT=1"], "did you mean HTTPS_PORT"),
+        (["init", "x", "--set", "nonsense"], "NAME=VALUE"),
+        (["init", "x", "--https-port", "70000"], "70000"),
+        (["intit", "x"], "Did you mean 'init'"),
+        (["render", "--nonsense"], "No such option"),
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error(stackgen, arguments, words):
+    """Exit code 2, and near names."""
+    assert words in stackgen(*arguments, code=2).stderr
+
+
+def test_a_folder_that_holds_something_else_is_refused(stackgen, tmp_path):
+    """Nothing of it is touched."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/cat.jpg").write_bytes(b"cat")
+    (tmp_path / "photos/compose.yaml").write_text("mine")
+    assert "holds something else: cat.jpg, compose.yaml" in stackgen("init", "photos", "--yes", code=1).stderr
+    assert sorted(path.name for path in (tmp_path / "photos").iterdir()) == ["cat.jpg", "compose.yaml"]
+    (tmp_path / "file").touch()
+    assert "is a file" in stackgen("init", "file", "--yes", code=1).stderr
+
+
+def test_a_stack_is_not_made_twice(stackgen, folder):
+    """The second init changes nothing and names render."""
+    before = {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()}
+    done = stackgen("init", folder.root, "--domain", "other.example.com", "--yes", code=1)
+    assert "stackgen render" in done.stderr
+    assert before == {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()}
+
+
+def test_init_takes_settings_that_are_there_already(stackgen, tmp_path):
+    """A folder with a .env of the user's becomes the stack that it describes."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/.env").write_text("# mine\nSERVICE_DOMAIN=registry.example.com\nHTTPS_PORT=9443\n")
+    assert "put the settings into that file" in stackgen("init", "mine", "--domain", "x.example", code=1).stderr
+    done = stackgen("init", "mine")
+    assert "https://registry.example.com:9443" in done.stdout
+    assert (tmp_path / "mine/.env").read_text().startswith("# mine\n")
+
+
+def test_a_port_in_use_is_noticed_and_another_one_proposed(stackgen, tmp_path):
+    """One that was asked for is refused; a default gives way and is printed everywhere."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        asked = stackgen("init", "a", "--https-port", port, "--yes", code=1)
+        assert f"port {port} is in use" in asked.stderr
+        assert "--https-port" in asked.stderr
+    with socket.socket() as other:
+        try:
+            other.bind(("127.0.0.1", 8443))
+            other.listen()
+        except OSError:
+            pass  # someone else has it, which is what this needs
+        done = stackgen("init", "b", "--yes")
+        port = int(StackFolder(tmp_path / "b").env.read_text().split("HTTPS_PORT=")[1].split()[0])
+        assert port != 8443
+        assert "8443 is in use" in done.stderr
+        assert f"docker login -u admin localhost:{port}" in done.stdout
+        assert f"certs.d/localhost:{port}/" in done.stdout
+        assert f"https://localhost:{port}$request_uri" in (tmp_path / "b/nginx/nginx.conf").read_text()
+
+
+@pytest.fixture
+def own_certificate(openssl, tmp_path):
+    """Makes a certificate of the user's own in certs/ of a folder."""
+
+    def make(host="registry.example.com"):
+        (tmp_path / "own/certs").mkdir(parents=True, exist_ok=True)
+        key = [
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-keyout",
+            "own/certs/privkey.pem",
+        ]
+        names = ["-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"]
+        openssl("req", "-x509", *key, *names, "-days", "30", "-out", "own/certs/fullchain.pem")
+        return tmp_path / "own/certs"
+
+    return make
+
+
+OWN = ["init", "own", "--domain", "registry.example.com", "--tls", "own", "--yes"]
+
+
+def test_a_certificate_of_one_s_own_is_taken(stackgen, own_certificate):
+    """From certs/ of the folder, under either pair of names."""
+    certs = own_certificate()
+    (certs / "fullchain.pem").rename(certs / "public.crt")
+    (certs / "privkey.pem").rename(certs / "private.key")
+    assert "Trust the stack's own CA" not in stackgen(*OWN).stdout
+
+
+def test_a_certificate_for_another_host_is_refused(stackgen, own_certificate):
+    """Naming both hosts."""
+    own_certificate(host="other.example.com")
+    assert "is for other.example.com, not for registry.example.com" in stackgen(*OWN, code=1).stderr
+
+
+def test_a_certificate_out_of_date_is_refused(stackgen, own_certificate):
+    """Naming the dates."""
+    certs = own_certificate()
+    past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    pair = issuing.issue(issuing.make_authority(now=past), ["registry.example.com"], now=past)
+    (certs / "fullchain.pem").write_bytes(pair.certificate_pem)
+    (certs / "privkey.pem").write_bytes(pair.key_pem)
+    assert "valid from 2019-12-31 to" in stackgen(*OWN, code=1).stderr
+
+
+def test_a_key_of_another_certificate_is_refused(stackgen, own_certificate):
+    """Before nginx would fail to start."""
+    certs = own_certificate()
+    first = (certs / "fullchain.pem").read_bytes()
+    own_certificate()
+    (certs / "fullchain.pem").write_bytes(first)
+    assert "is not the key of" in stackgen(*OWN, code=1).stderr
+
+
+def test_a_key_that_can_t_be_read_is_refused(stackgen, own_certificate):
+    """A folder in its place, or no PEM at all."""
+    certs = own_certificate()
+    (certs / "privkey.pem").write_text("not a key")
+    assert "no usable pair" in stackgen(*OWN, code=1).stderr
+    (certs / "privkey.pem").unlink()
+    (certs / "privkey.pem").mkdir()
+    assert "can't be read" in stackgen(*OWN, code=1).stderr
+
+
+def test_damaged_files_of_a_stack_are_named(stackgen, folder):
+    """Settings that are no text, a lock file that is none, pins that are none, a folder where a file must be."""
+    good = folder.env.read_bytes()
+    folder.env.write_bytes(b"A=\xff\n")
+    assert "not UTF-8" in stackgen("render", folder.root, code=1).stderr
+    folder.env.write_bytes(good)
+    lock = folder.lock.read_text()
+    folder.lock.write_text(lock[:100])
+    assert "lock.json can't be read" in stackgen("plan", folder.root, code=1).stderr
+    folder.lock.write_text(lock)
+    folder.images_lock.write_text("[]")
+    assert "stackgen pin" in stackgen("plan", folder.root, code=1).stderr
+    folder.images_lock.unlink()
+    (folder.root / "nginx/nginx.conf").unlink()
+    (folder.root / "nginx/nginx.conf").mkdir()
+    assert "must be a file" in stackgen("render", folder.root, code=1).stderr
+
+
+def test_no_stack_at_all_is_said_plainly(stackgen, tmp_path):
+    """For each command that needs one."""
+    for command in ("plan", "render", "validate", "profiles", "serve"):
+        assert "there is no stack" in stackgen(command, code=1).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_commands_at_once_do_not_meet(stackgen, folder):
+    """The second one is told to wait."""
+    import fcntl
+
+    with folder.mutex.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another stackgen command" in stackgen("render", folder.root, code=1).stderr
+
+
+def test_no_docker_is_noticed_at_the_end_of_init(stackgen, monkeypatch):
+    """The stack is made all the same."""
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert "Docker is not installed here" in stackgen("init", "s", "--yes").stderr
+
+
+def test_a_name_that_does_not_resolve_gets_a_hosts_line(stackgen):
+    """For a first try before DNS knows the name."""
+    done = stackgen("init", "s", "--domain", "registry.invalid", "--yes")
+    assert "127.0.0.1 registry.invalid" in done.stdout
+
+
+def test_a_bug_leaves_a_report_file_and_no_traceback(tmp_path):
+    """Exit code 3 names the file to send."""
+    (tmp_path / "sitecustomize.py").write_text("import stackgen.stack\nstackgen.stack.draft = None\n")
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/.env").touch()
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "stackgen", "plan", "s"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stdout + done.stderr
+    (report,) = tmp_path.glob("stackgen-bug-*.txt")
+    assert str(report) in done.stderr
+    assert "Traceback" in report.read_text()
+
+
+def test_a_profile_that_is_unknown_is_named(stackgen, folder):
+    """By enable, and by validate when the name is nearly right."""
+    assert "there is no profile" in stackgen("enable", "nonsense", folder.root, code=1).stderr
+
+
+def test_findings_come_as_json_too(stackgen, folder):
+    """For editors and scripts."""
+    folder.env.write_text("PROXY=apache\n")
+    findings = json.loads(stackgen("validate", folder.root, "--json", code=1).stdout)
+    (problem,) = findings["problems"]
+    assert (problem["line"], problem["name"]) == (1, "PROXY")
