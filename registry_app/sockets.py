@@ -43,6 +43,10 @@ class Patience(_Socket):
         """Received bytes. Raises ClientSilentError."""
         return _or_silent(super().recv, bufsize, flags)
 
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """The number of bytes received into the buffer. Raises ClientSilentError."""
+        return _or_silent(super().recv_into, buffer, nbytes or len(buffer), flags)
+
     def hold(self) -> None:
         """Keeps the next piece back until another follows or `release` is called: gunicorn sends a head by itself."""
         self._held = b""

@@ -11,8 +11,10 @@ import select
 import socket
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.http.body import LengthReader
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
+from registry_app.request_body import LengthBody
 from registry_app.sockets import Patience, PatientSocket
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class RegistryWorker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Serves one parsed request."""
+        if type(req.body.reader) is LengthReader:
+            req.body = LengthBody(conn.parser.unreader, conn.sock, req.body.reader.length)
         conn.sock.hold()
         try:
             return super().handle_request(req, conn)

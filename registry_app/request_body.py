@@ -1,0 +1,70 @@
+"""A request body of known length, read from the socket into one buffer.
+
+gunicorn's own reader copies each byte about four times on its way; for a layer of a gigabyte that is a second of CPU.
+Bodies in chunks stay with gunicorn, whose parser knows their every edge.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import socket
+
+
+class Unreader(Protocol):
+    """What gunicorn's parser has read ahead."""
+
+    def take_buffered(self) -> bytes:
+        """All of it, which is then gone from there."""
+        ...
+
+    def unread(self, data: bytes) -> None:
+        """Puts bytes back, for the next request."""
+        ...
+
+
+class LengthBody:
+    """In gunicorn's eyes a body; what has arrived is given out before an error is."""
+
+    def __init__(self, unreader: Unreader, sock: socket.socket, length: int) -> None:
+        ahead = unreader.take_buffered()
+        if len(ahead) > length:
+            unreader.unread(ahead[length:])
+        self._ahead = memoryview(ahead)[:length]
+        self._sock = sock
+        self._left = length
+        self._broken: OSError | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the connection broke, so that no other request can follow on it."""
+        return self._broken is not None
+
+    def read(self, size: int | None = None) -> bytes:
+        """Up to `size` bytes, fewer only where the body ends or the connection breaks; raises OSError after that."""
+        if self._broken:
+            raise self._broken
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        piece = bytearray(wanted)
+        filled = min(wanted, len(self._ahead))
+        piece[:filled], self._ahead = self._ahead[:filled], self._ahead[filled:]
+        with memoryview(piece) as view:
+            while filled < wanted and not self._broken:
+                filled += self._receive(view[filled:])
+        if self._broken and not filled:
+            raise self._broken
+        self._left -= filled
+        del piece[filled:]
+        return bytes(piece)
+
+    def _receive(self, view: memoryview) -> int:
+        try:
+            received = self._sock.recv_into(view)
+        except OSError as error:
+            self._broken = error
+            return 0
+        if not received:
+            self._broken = ConnectionResetError(errno.ECONNRESET, "the connection ended in the middle of a body")
+        return received
