@@ -13,6 +13,8 @@ from registry_app import __version__
 COMMANDS = {
     "serve": "serve",
     "htpasswd": "htpasswd",
+    "read-only": "read_only",
+    "adopt": "adopt",
     "init-stack": "init_stack",
 }
 

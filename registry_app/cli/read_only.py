@@ -1,0 +1,34 @@
+"""`registry read-only`: refuses writes while the service runs, and lets them in again."""
+
+from __future__ import annotations
+
+import click
+
+from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.storage.layout import Layout
+
+
+@click.command(short_help="Refuse writes, or let them in again, without a restart.")
+@click.argument("state", type=click.Choice(["on", "off", "status"]))
+@configuration_argument
+def command(state: str, config: str | None) -> None:
+    """Turn the read-only mode on or off; pulls go on either way.
+
+    Every worker follows within a second. The mode outlasts restarts until it is turned off.
+
+    \b
+    registry read-only on /etc/docker/registry/config.yml
+    """
+    settings = settings_or_exit(config)
+    marker = Layout(settings.storage.root).read_only
+    try:
+        if state == "on":
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+        elif state == "off":
+            marker.unlink(missing_ok=True)
+    except OSError as error:
+        click.echo(f"read-only: {marker}: {error.strerror}", err=True)
+        raise SystemExit(1) from None
+    configured = " (by storage.maintenance.readonly too)" if settings.storage.read_only else ""
+    click.echo(f"read-only mode is {'on' if marker.exists() or configured else 'off'}{configured}")
