@@ -7,33 +7,134 @@ from typing import TYPE_CHECKING
 
 import falcon
 
+from registry_app.auth.access_file import parse_access_file
+from registry_app.auth.authentication import Authenticator
+from registry_app.auth.authorization import Authorizer
+from registry_app.auth.htpasswd import Users, parse_htpasswd
+from registry_app.auth.policy import ANYONE_EVERYTHING, EVERY_USER_EVERYTHING, NOBODY
+from registry_app.auth.verification import Verifier
+from registry_app.auth.watched import WatchedFile
+from registry_app.http.base import BaseResource
+from registry_app.http.blobs import BlobResource
 from registry_app.http.errors import install_error_handlers
+from registry_app.http.gate import Gate
 from registry_app.http.health import Checks, Liveness
+from registry_app.http.listings import CatalogResource, ReferrersResource, RepositoryResource, TagsResource
+from registry_app.http.locations import Locations
+from registry_app.http.manifests import ManifestResource
+from registry_app.http.proxies import TrustedProxies
+from registry_app.http.router import RegistryRouter
+from registry_app.http.routes import add_routes
+from registry_app.http.search import SearchPingResource, SearchResource
+from registry_app.http.sending import BlobSender
+from registry_app.http.upload_state import UploadSigner
+from registry_app.http.uploads import UploadAnswers, UploadResource, UploadsResource
+from registry_app.storage import open_storage
+from registry_app.web.home import HomeResource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from registry_app.settings import RegistrySettings
+    from registry_app.storage import Storage
+
+Application = falcon.App[falcon.Request, falcon.Response]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """What one worker serves: the public application, and the one of the internal listener."""
 
-    public: falcon.App[falcon.Request, falcon.Response]
-    debug: falcon.App[falcon.Request, falcon.Response]
+    public: Application
+    debug: Application
+    storage: Storage
 
 
-def build_service(settings: RegistrySettings) -> Service:  # noqa: ARG001
+def build_service(settings: RegistrySettings) -> Service:
     """Everything that one worker process needs, made anew in each."""
-    public = falcon.App()
-    public.add_route("/healthz", Liveness())
-    install_error_handlers(public)
-    debug = falcon.App()
-    debug.add_route("/debug/health", Checks({}))
-    debug.add_route("/debug/ready", Checks({}))
-    install_error_handlers(debug)
-    return Service(public=public, debug=debug)
+    storage = open_storage(settings.storage.root, reserve_bytes=settings.storage.reserve)
+    authorizer = build_authorizer(settings)
+    return Service(
+        public=build_public(settings, storage, authorizer),
+        debug=build_debug(storage),
+        storage=storage,
+    )
 
 
-def create_app(settings: RegistrySettings) -> falcon.App[falcon.Request, falcon.Response]:
+def create_app(settings: RegistrySettings) -> Application:
     """The public application, for any WSGI server."""
     return build_service(settings).public
+
+
+def build_authorizer(settings: RegistrySettings) -> Authorizer:
+    """Who calls, and what they may do. Without htpasswd everyone may do everything, as with registry:2."""
+    if settings.htpasswd is None:
+        return Authorizer(Authenticator(None), lambda: ANYONE_EVERYTHING)
+    users = WatchedFile(settings.htpasswd.path, parse_htpasswd, fallback=Users({}, ()))
+    authenticator = Authenticator(Verifier(users.current), realm=settings.htpasswd.realm)
+    if settings.access_file is None:
+        return Authorizer(authenticator, lambda: EVERY_USER_EVERYTHING)
+    rules = WatchedFile(settings.access_file, parse_access_file, fallback=NOBODY)
+    return Authorizer(authenticator, rules.current)
+
+
+def build_public(settings: RegistrySettings, storage: Storage, authorizer: Authorizer) -> Application:
+    """The application of the public listener."""
+    proxies = TrustedProxies(settings.http.trusted_proxies)
+    gate = Gate(
+        authorizer,
+        proxies=proxies,
+        refuses_writes=lambda: settings.storage.read_only or storage.read_only,
+        headers=settings.http.headers,
+        prefix=settings.http.prefix,
+    )
+    app = Application(middleware=[gate], router=RegistryRouter())
+    add_routes(app, build_resources(settings, storage, authorizer, proxies), prefix=settings.http.prefix)
+    install_error_handlers(app)
+    return app
+
+
+def build_resources(
+    settings: RegistrySettings, storage: Storage, authorizer: Authorizer, proxies: TrustedProxies
+) -> dict[str, object]:
+    """Every resource by its name in the table of routes."""
+    locations = Locations(settings.http, proxies)
+    answers = UploadAnswers(locations, UploadSigner(secret=settings.http.secret, file=settings.http.secret_file))
+    sender = BlobSender(accelerator(settings, storage.layout.blobs))
+    deletes = settings.storage.delete_enabled
+    return {
+        "home": HomeResource(locations.base_url, login=settings.htpasswd is not None),
+        "liveness": Liveness(),
+        "base": BaseResource(),
+        "catalog": CatalogResource(storage, authorizer, locations, most=settings.catalog_most),
+        "tags": TagsResource(storage, locations, most=settings.tags_most),
+        "manifest": ManifestResource(
+            storage, locations, delete_enabled=deletes, sparse=settings.storage.sparse_indexes
+        ),
+        "referrers": ReferrersResource(storage, locations),
+        "uploads": UploadsResource(storage, authorizer, answers),
+        "upload": UploadResource(storage.uploads, answers),
+        "blob": BlobResource(storage.blobs, sender, delete_enabled=deletes),
+        "repository": RepositoryResource(storage, delete_enabled=deletes),
+        "search_ping": SearchPingResource(),
+        "search": SearchResource(storage, authorizer),
+    }
+
+
+def accelerator(settings: RegistrySettings, blobs: Path) -> Callable[[Path], str] | None:
+    """How nginx calls a blob's file, or None where no nginx stands in front."""
+    location = settings.http.accel_redirect
+    if not location:
+        return None
+    return lambda path: location + path.relative_to(blobs).as_posix()
+
+
+def build_debug(storage: Storage) -> Application:
+    """The application of the internal listener."""
+    app = Application()
+    app.add_route("/healthz", Liveness())
+    app.add_route("/debug/health", Checks({"storage": storage.why_unreadable}))
+    app.add_route("/debug/ready", Checks({"storage": storage.why_unwritable}))
+    install_error_handlers(app)
+    return app

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -44,7 +46,7 @@ class RegistryServer(BaseApplication):
     """The service under gunicorn's arbiter; each worker builds its own objects after the fork."""
 
     def __init__(self, settings: RegistrySettings) -> None:
-        self.settings = settings
+        self.settings = with_shared_secret(settings)
         self._debug_socket = open_debug_socket(settings.http.debug.address) if settings.http.debug else None
         self._service: Service | None = None
         super().__init__()
@@ -70,6 +72,13 @@ class RegistryServer(BaseApplication):
     def _start_worker(self, _worker: Worker) -> None:
         if self._service is not None and self._debug_socket is not None:
             start_debug_listener(self._debug_socket, self._service.debug)
+
+
+def with_shared_secret(settings: RegistrySettings) -> RegistrySettings:
+    """Settings whose workers all sign with one secret, made at random where none is configured."""
+    if settings.http.secret or settings.http.secret_file:
+        return settings
+    return replace(settings, http=replace(settings.http, secret=secrets.token_hex(32)))
 
 
 def gunicorn_options(settings: RegistrySettings) -> dict[str, Any]:

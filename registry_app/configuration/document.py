@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PREFIX = "REGISTRY_"
-# Ours and Docker's own names in that namespace; no one means them as overrides.
-NOT_OVERRIDES = {"REGISTRY_CONFIGURATION_PATH"}
+# Names in that namespace that no one means as overrides: upstream's own, and the image tag of many a compose file.
+NOT_OVERRIDES = {"REGISTRY_CONFIGURATION_PATH", "REGISTRY_VERSION"}
 _TRUE = {"true", "yes", "on", "y"}
 _FALSE = {"false", "no", "off", "n"}
 _NULL = "tag:yaml.org,2002:null"

@@ -1,0 +1,127 @@
+"""A blob sent by nginx and one sent by the service itself are the same to a client: one table against both."""
+
+from __future__ import annotations
+
+import email
+import os
+from email.utils import formatdate
+
+import pytest
+
+from tests.registry_app.nginx import nginx_in_front
+from tests.registry_app.test_protocol import digest
+from tests.serving import start_registry
+
+CONTENT = os.urandom(300_000)
+DIGEST = digest(CONTENT)
+BLOB = f"/v2/team/app/blobs/{DIGEST}"
+COMPARED = [
+    "Content-Type",
+    "Content-Length",
+    "Content-Range",
+    "Accept-Ranges",
+    "ETag",
+    "Last-Modified",
+    "Cache-Control",
+    "Docker-Content-Digest",
+    "Docker-Distribution-API-Version",
+    "Content-Encoding",
+    "X-Content-Type-Options",
+    "X-Accel-Redirect",
+    "WWW-Authenticate",
+]
+CASES = {
+    "whole": ("GET", BLOB, {}),
+    "HEAD": ("HEAD", BLOB, {}),
+    "HEAD with a range": ("HEAD", BLOB, {"Range": "bytes=0-9"}),
+    "a client that takes gzip": ("GET", BLOB, {"Accept-Encoding": "zstd,gzip"}),
+    "first bytes": ("GET", BLOB, {"Range": "bytes=0-99"}),
+    "one byte": ("GET", BLOB, {"Range": "bytes=7-7"}),
+    "middle": ("GET", BLOB, {"Range": "bytes=1000-1999"}),
+    "rest": ("GET", BLOB, {"Range": "bytes=299000-"}),
+    "suffix": ("GET", BLOB, {"Range": "bytes=-500"}),
+    "suffix longer than all": ("GET", BLOB, {"Range": "bytes=-999999"}),
+    "beyond the end": ("GET", BLOB, {"Range": "bytes=299999-400000"}),
+    "behind the end": ("GET", BLOB, {"Range": "bytes=300000-"}),
+    "far behind the end": ("GET", BLOB, {"Range": "bytes=400000-400001"}),
+    "backwards": ("GET", BLOB, {"Range": "bytes=9-1"}),
+    "another unit": ("GET", BLOB, {"Range": "lines=1-2"}),
+    "nonsense": ("GET", BLOB, {"Range": "bytes=a-b"}),
+    "two parts": ("GET", BLOB, {"Range": "bytes=0-99,200-299"}),
+    "three parts with a suffix": ("GET", BLOB, {"Range": "bytes=0-0,500-599,-1"}),
+    "parts of which one is behind the end": ("GET", BLOB, {"Range": "bytes=0-9,300000-300009"}),
+    "more than there is": ("GET", BLOB, {"Range": "bytes=0-299999,0-299999"}),
+    "known": ("GET", BLOB, {"If-None-Match": f'"{DIGEST}"'}),
+    "known, unquoted": ("GET", BLOB, {"If-None-Match": DIGEST}),
+    "known, by HEAD": ("HEAD", BLOB, {"If-None-Match": f'"{DIGEST}"'}),
+    "unknown tag": ("GET", BLOB, {"If-None-Match": '"x"'}),
+    "if-range that holds": ("GET", BLOB, {"Range": "bytes=0-9", "If-Range": f'"{DIGEST}"'}),
+    "if-range that does not hold": ("GET", BLOB, {"Range": "bytes=0-9", "If-Range": '"x"'}),
+    "a date": ("GET", BLOB, {"If-Modified-Since": formatdate(4102444800, usegmt=True)}),
+    "an old date": ("GET", BLOB, {"If-Unmodified-Since": formatdate(0, usegmt=True)}),
+    "if-match": ("GET", BLOB, {"If-Match": f'"{DIGEST}"'}),
+    "missing": ("GET", BLOB.replace(DIGEST, digest(b"missing")), {}),
+    "elsewhere": ("GET", BLOB.replace("team/app", "team/other"), {}),
+    "invalid": ("GET", BLOB.replace(DIGEST, "sha256:x"), {}),
+}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """The same tree behind a service alone, and behind one whose nginx sends the blobs."""
+    folder = tmp_path_factory.mktemp("sending")
+    plain = {"stackgen": {"workers": 1}}
+    fast = {"stackgen": {"workers": 1, "accel_redirect": "/_blobs/", "trusted_proxies": ["127.0.0.0/8"]}}
+    users = {"alice": "secret"}
+    with (
+        start_registry(folder / "alone", users=users, config=plain) as alone,
+        start_registry(folder / "behind", users=users, config=fast, root=alone.root) as behind,
+        nginx_in_front(behind, folder / "nginx") as front,
+    ):
+        assert alone.request("POST", f"/v2/team/app/blobs/uploads/?digest={DIGEST}", body=CONTENT).status == 201
+        yield alone, front, behind
+
+
+def parts_of(answer) -> list[tuple[str, str, bytes]]:
+    """The parts of a multipart answer."""
+    text = b"Content-Type: " + answer["Content-Type"].encode() + b"\r\n\r\n" + answer.body
+    message = email.message_from_bytes(text)
+    return [
+        (part["Content-Type"], part["Content-Range"], part.get_payload(decode=True))
+        for part in message.walk()
+        if not part.is_multipart()
+    ]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("login", [True, False], ids=["user", "stranger"])
+def test_both_ways_answer_the_same(both, case, login):
+    """Status, headers and bytes."""
+    method, path, headers = CASES[case]
+    alone, front = (registry.request(method, path, headers=headers, auth=login) for registry in both[:2])
+    assert front.status == alone.status
+    shown = [{name: answer[name] for name in COMPARED} for answer in (alone, front)]
+    if (alone["Content-Type"] or "").startswith("multipart/"):
+        assert parts_of(front) == parts_of(alone)
+        assert len(front.body) == int(front["Content-Length"])
+        for headers_shown in shown:
+            del headers_shown["Content-Type"], headers_shown["Content-Length"]
+    else:
+        assert front.body == alone.body
+    assert shown[1] == shown[0]
+
+
+def test_nginx_really_sends_the_blob(both):
+    """The service names the file and sends no byte of it; a stranger hears nothing of it."""
+    _alone, front, behind = both
+    inner = behind.request("GET", BLOB)
+    assert (inner["X-Accel-Redirect"], inner.body) == (f"/_blobs/sha256/{DIGEST[7:9]}/{DIGEST[7:]}/data", b"")
+    assert front.request("GET", BLOB)["X-Accel-Redirect"] is None
+    assert behind.request("GET", BLOB, auth=False)["X-Accel-Redirect"] is None
+
+
+def test_the_internal_location_is_not_reached_from_outside(both):
+    """Whoever knows the digest and the layout gets nothing by them."""
+    front = both[1]
+    for path in (f"/_blobs/sha256/{DIGEST[7:9]}/{DIGEST[7:]}/data", "/_blobs/", "/_blobs/../_blobs/", "//_blobs/"):
+        assert front.request("GET", path).status == 404
