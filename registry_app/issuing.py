@@ -48,18 +48,40 @@ class Pair:
 
 
 def make_authority(*, now: dt.datetime) -> Pair:
-    """A new authority that signs leaves and nothing else."""
+    """A new authority. It signs leaves, and the authority that follows it (`cross_sign`)."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"stackgen local CA {os.urandom(4).hex()}")])
     builder = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + AUTHORITY_LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return Pair(key, builder.sign(key, hashes.SHA256()))
+
+
+def cross_sign(old: Pair, new: Pair, *, now: dt.datetime, until: dt.datetime) -> x509.Certificate:
+    """The new authority as the old one vouches for it: whoever trusts the old one alone trusts its leaves `until`.
+
+    ValueError where the old one may not sign authorities.
+    """
+    constraints = old.certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    if constraints.path_length == 0:
+        raise ValueError("the old authority may sign leaves alone")
+    builder = (
+        x509.CertificateBuilder(
+            old.certificate.subject, new.certificate.subject, new.key.public_key(), x509.random_serial_number()
+        )
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(min(until, old.certificate.not_valid_after_utc))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(new.key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(old.key.public_key()), critical=False)
+    )
+    return builder.sign(old.key, hashes.SHA256())
 
 
 def load_authority(*, certificate: bytes, key: bytes) -> Pair:

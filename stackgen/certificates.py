@@ -10,6 +10,7 @@ from cryptography import x509
 from registry_app import issuing
 from stackgen import values
 from stackgen.errors import StackgenError
+from stackgen.rotation.generations import generation_name, serving_pair
 from stackgen.secret_files import PRIVATE, PUBLIC, SHARED, ensure_folder, put_file
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def ensure_certificates(
     ensure_folder(certs, mode=0o755)
     authority = _load_or_make_authority(folder, now())
     if not _serves(certs / "fullchain.pem", settings.host, now()):
-        _issue(certs, settings, authority, now=now())
+        _issue(folder, settings, authority, now=now())
     if not (certs / "ca.crt").exists():
         put_file(certs / "ca.crt", authority.certificate_pem, mode=PUBLIC)
 
@@ -44,18 +45,26 @@ def check_own(certs: Path, host: str, now: dt.datetime) -> None:
     """StackgenError unless the certificate is readable, in date, for this host, and the key is its own."""
     chain, key = certs / "fullchain.pem", certs / "privkey.pem"
     adopt_common_names(certs)
-    hint = f"put the certificate with its chain into {chain} and its key into {key}"
     try:
-        leaf = x509.load_pem_x509_certificates(chain.read_bytes())[0]
-        matching = issuing.is_pair(leaf, key.read_bytes())
+        texts = chain.read_bytes(), key.read_bytes()
     except FileNotFoundError as error:
-        raise StackgenError(f"TLS=own needs {error.filename}", hint=hint) from None
+        raise StackgenError(f"TLS=own needs {error.filename}", hint=_hint(chain, key)) from None
     except OSError as error:
         raise StackgenError(f"{error.filename} can't be read: {error.strerror}", hint=f"ls -l {certs}") from None
+    check_pair(*texts, host, now, chain=chain, key=key)
+
+
+def check_pair(certificate: bytes, private: bytes, host: str, now: dt.datetime, *, chain: Path, key: Path) -> None:
+    """StackgenError unless a PEM certificate is in date, for this host, and has this key; files as they are called."""
+    try:
+        leaf = x509.load_pem_x509_certificates(certificate)[0]
+        matching = issuing.is_pair(leaf, private)
     except (ValueError, TypeError) as error:
-        raise StackgenError(f"{certs} holds no usable pair of PEM certificate and key: {error}", hint=hint) from None
+        raise StackgenError(
+            f"{chain} and {key} are no usable pair of PEM certificate and key: {error}", hint=_hint(chain, key)
+        ) from None
     if not matching:
-        raise StackgenError(f"{key} is not the key of {chain}", hint=hint)
+        raise StackgenError(f"{key} is not the key of {chain}", hint=_hint(chain, key))
     if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
         raise StackgenError(
             f"{chain} is valid from {leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}, "
@@ -65,6 +74,10 @@ def check_own(certs: Path, host: str, now: dt.datetime) -> None:
     if not issuing.covers(leaf, host):
         names = ", ".join(issuing.names_of(leaf)) or "nobody"
         raise StackgenError(f"{chain} is for {names}, not for {host}", hint="set SERVICE_DOMAIN, or get another one")
+
+
+def _hint(chain: Path, key: Path) -> str:
+    return f"put the certificate with its chain into {chain} and its key into {key}"
 
 
 def adopt_common_names(certs: Path) -> None:
@@ -82,13 +95,21 @@ def _serves(chain: Path, host: str, now: dt.datetime) -> bool:
     return issuing.covers(leaf, host) and now < leaf.not_valid_after_utc
 
 
+def load_authority(folder: StackFolder) -> issuing.Pair:
+    """The local authority; StackgenError when it is missing or not ours."""
+    key_file, certificate_file = folder.authority / "ca.key", folder.authority / "ca.crt"
+    try:
+        return issuing.load_authority(certificate=certificate_file.read_bytes(), key=key_file.read_bytes())
+    except OSError as error:
+        raise StackgenError(f"{error.filename} can't be read: {error.strerror}", hint="stackgen render") from None
+    except ValueError:
+        raise StackgenError(f"{key_file} is no key of stackgen's", hint="move ca/ away and render again") from None
+
+
 def _load_or_make_authority(folder: StackFolder, now: dt.datetime) -> issuing.Pair:
     key_file, certificate_file = folder.authority / "ca.key", folder.authority / "ca.crt"
     if key_file.exists() and certificate_file.exists():
-        try:
-            return issuing.load_authority(certificate=certificate_file.read_bytes(), key=key_file.read_bytes())
-        except ValueError:
-            raise StackgenError(f"{key_file} is no key of stackgen's", hint="move ca/ away and render again") from None
+        return load_authority(folder)
     ensure_folder(folder.authority, mode=0o700)
     authority = issuing.make_authority(now=now)
     put_file(key_file, authority.key_pem, mode=PRIVATE)
@@ -96,12 +117,19 @@ def _load_or_make_authority(folder: StackFolder, now: dt.datetime) -> issuing.Pa
     return authority
 
 
-def _issue(certs: Path, settings: StackSettings, authority: issuing.Pair, *, now: dt.datetime) -> None:
-    leaf = issuing.issue(authority, _hosts(settings), now=now)
+def _issue(folder: StackFolder, settings: StackSettings, authority: issuing.Pair, *, now: dt.datetime) -> None:
+    leaf = issuing.issue(authority, hosts_of(settings), now=now)
+    certs, chain = folder.resolve(settings.certs_dir), leaf.certificate_pem + authority.certificate_pem
+    if (certs / "fullchain.pem").exists() and (certs / "privkey.pem").exists():
+        steps, _ = serving_pair(folder, settings).replace(folder.root, chain, leaf.key_pem, name=generation_name(now))
+        for step in steps:
+            step.carry_out(folder.root)
+        return
     put_file(certs / "privkey.pem", leaf.key_pem, mode=SHARED, gid=settings.secrets_gid)
-    put_file(certs / "fullchain.pem", leaf.certificate_pem + authority.certificate_pem, mode=PUBLIC)
+    put_file(certs / "fullchain.pem", chain, mode=PUBLIC)
 
 
-def _hosts(settings: StackSettings) -> list[str]:
+def hosts_of(settings: StackSettings) -> list[str]:
+    """Every name and address that the stack's certificate is for."""
     local = ["localhost", "127.0.0.1", "::1"] if values.is_loopback(settings.host) else []
     return [settings.host, settings.service_domain, *local]

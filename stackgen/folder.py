@@ -115,6 +115,26 @@ class StackFolder:
         return self.state / "journal.json"
 
     @property
+    def rotation_journal(self) -> Path:
+        """Exists while a secret is being changed."""
+        return self.state / "rotation.json"
+
+    @property
+    def rotation_records(self) -> Path:
+        """When which secret changed last."""
+        return self.state / "rotations.json"
+
+    @property
+    def previous_password(self) -> Path:
+        """The first user's password before the last change, while that can be undone."""
+        return self.state / "previous_admin_password"
+
+    @property
+    def audit_log(self) -> Path:
+        """What was done by commands of the tool; the registry writes its own."""
+        return self.state / "audit.log"
+
+    @property
     def mutex(self) -> Path:
         """Locked while a command changes the folder."""
         return self.state / "mutex"

@@ -26,6 +26,9 @@ COMMANDS = {
     "publish": ("stackgen.cli.publish", "Publish the stack as an OCI artifact."),
     "verify": ("stackgen.cli.verify", "Check a published stack and show what would run."),
     "demo": ("stackgen.cli.demo", "Make and start a stack, and prove it with an image."),
+    "users": ("stackgen.cli.users", "Add, change, remove and list users."),
+    "access": ("stackgen.cli.access", "Check and explain who may do what."),
+    "rotate": ("stackgen.cli.rotate", "Change passwords, keys and certificates while the stack runs."),
     "serve": ("stackgen.cli.serve", "Run the registry without Docker, on loopback."),
     "completion": ("stackgen.cli.completion", "Print the script that completes commands in your shell."),
 }

@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from stackgen.errors import StackgenError
 from stackgen.folder import ENV, StackFolder
+from stackgen.values import parse_duration
 
 
 class StackFolderType(click.ParamType[StackFolder]):
@@ -35,6 +36,22 @@ class StackFolderType(click.ParamType[StackFolder]):
         return [CompletionItem(incomplete, type="dir")]
 
 
+class DurationType(click.ParamType[int]):
+    """A time such as 90s, 30m, 1h30m or 7d, as seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The seconds."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_duration(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time: write 90s, 30m, 1h30m or 7d", param, ctx)
+
+
+DURATION = DurationType()
 stack_argument = click.argument("folder", metavar="[DIR]", default=".", type=StackFolderType())
 
 

@@ -1,0 +1,160 @@
+"""`stackgen rotate`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stackgen.administration import record
+from stackgen.cli.options import DURATION, StackFolderType, examples
+from stackgen.cli.passwords import GivenPassword, get_password, password_options
+from stackgen.cli.terminal import say, warn
+from stackgen.env_file import load_settings
+from stackgen.errors import StackgenError
+from stackgen.rotation.journal import Rotation, carry_out, resume
+from stackgen.rotation.planning import ALL, KEEP_OLD, Request, kinds_of, plan_rotation, plan_way_back
+from stackgen.rotation.status import load_status
+from stackgen.writing import exclusive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stackgen.folder import StackFolder
+    from stackgen.settings import StackSettings
+
+KINDS = (*KEEP_OLD, ALL)
+
+
+@click.command(
+    epilog=examples(
+        "stackgen rotate --status",
+        "stackgen rotate tls",
+        "stackgen rotate password --user ci --keep-old 1h",
+        "stackgen rotate ca --keep-old 30d --dry-run",
+        "stackgen rotate tls --undo",
+    )
+)
+@click.argument("arguments", nargs=-1, metavar="[password|http-secret|tls|ca|all] [DIR]")
+@click.option("--status", is_flag=True, help="Show the age of every secret and what is due.")
+@click.option("--user", metavar="NAME", help="Whose password.  [default: the first user]")
+@click.option("--keep-old", type=DURATION, metavar="TIME", help="How long the old one stays valid, such as 1h or 30d.")
+@click.option("--cert", type=click.Path(path_type=Path), metavar="FILE", help="Your own new certificate (TLS=own).")
+@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="Its key.")
+@click.option("--undo", is_flag=True, help="Go back to what was in force before the last rotation.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --status: as JSON.")
+@password_options
+def command(
+    arguments: tuple[str, ...],
+    *,
+    status: bool,
+    user: str | None,
+    keep_old: int | None,
+    cert: Path | None,
+    key: Path | None,
+    undo: bool,
+    dry_run: bool,
+    as_json: bool,
+    password_file: Path | None,
+    password_stdin: bool,
+    generate: bool,
+) -> None:
+    r"""Change a secret of the stack in DIR while it runs; nothing is restarted.
+
+    \b
+    password     of one user; a strong one is made unless you give one
+    http-secret  that signs the addresses of uploads
+    tls          key and certificate; nginx tests them and reloads
+    ca           the local authority, and with it key and certificate
+    all          all of these, with the first user's password
+
+    An interrupted rotation is finished by the next one.
+    """
+    what, folder = _parse(arguments, wants_kind=not status)
+    settings = load_settings(folder)
+    if status:
+        _show_status(folder, settings, as_json=as_json)
+        return
+    if (cert is None) != (key is None):
+        raise click.UsageError("--cert and --key go together")
+    given = password_file is not None or password_stdin
+    password = get_password(file=password_file, stdin=password_stdin, generate=generate or not given)
+    own = (cert, key) if cert is not None and key is not None else None
+    request = Request(user or settings.registry_admin_user, password.text, keep_old, own)
+    plan = partial(plan_way_back if undo else plan_rotation, folder, settings, request=request)
+    kinds = kinds_of(what, settings, undo=undo)
+    if dry_run:
+        for kind in kinds:
+            _tell_plan(folder, plan(kind=kind))
+        return
+    _carry_out(folder, settings, [partial(plan, kind=kind) for kind in kinds])
+    if "password" in kinds and not undo:
+        _tell_password(folder, settings, request.user, password)
+    if "ca" in kinds:
+        warn(f"give clients the new authority: {folder.resolve(settings.certs_dir)}/ca.crt")
+
+
+def _carry_out(folder: StackFolder, settings: StackSettings, plans: list[Callable[[], Rotation]]) -> None:
+    """First what was interrupted, then each plan, made when its turn comes."""
+    with exclusive(folder):
+        if finished := resume(folder, settings):
+            say(f"finished what was interrupted: {finished}")
+            record(folder, "rotate-resumed", subject=finished)
+        for plan in plans:
+            rotation = plan()
+            try:
+                carry_out(folder, settings, rotation)
+            except StackgenError:
+                record(folder, "rotate", subject=rotation.title, result="refused, the old one is back")
+                raise
+            record(folder, "rotate", subject=rotation.title)
+            say(f"rotated: {rotation.title}")
+
+
+def _parse(arguments: tuple[str, ...], *, wants_kind: bool) -> tuple[str, StackFolder]:
+    """What to rotate, and where."""
+    rest = list(arguments)
+    what = rest.pop(0) if wants_kind and rest else ""
+    if wants_kind and what not in KINDS:
+        raise click.UsageError(f"say what to rotate: {', '.join(KINDS)}; or --status")
+    if len(rest) > 1:
+        raise click.UsageError("too many arguments")
+    return what, StackFolderType().convert(rest[0] if rest else ".", None, None)
+
+
+def _tell_plan(folder: StackFolder, rotation: Rotation) -> None:
+    say(f"would rotate: {rotation.title}")
+    for path in dict.fromkeys(step.path for step in rotation.steps):
+        say(f"  change {path}")
+    if rotation.reloads:
+        say("  have nginx test and load the new certificate, or the old one comes back")
+    for changed in rotation.records.values():
+        if changed is not None and changed.old_until:
+            until = datetime.fromtimestamp(changed.old_until, UTC)
+            say(f"  the old one stays valid until {until:%Y-%m-%d %H:%M:%S} UTC")
+    if folder.rotation_journal.exists():
+        say("  first finish the rotation that was interrupted")
+
+
+def _tell_password(folder: StackFolder, settings: StackSettings, user: str, password: GivenPassword) -> None:
+    if user == settings.registry_admin_user and folder.admin_password.exists():
+        say(f"the new password is in {folder.admin_password}")
+    elif password.made:
+        say(f"password: {password.text.decode()}")
+        warn("this is the only time that it is shown")
+
+
+def _show_status(folder: StackFolder, settings: StackSettings, *, as_json: bool) -> None:
+    rows = load_status(folder, settings, now=datetime.now(UTC))
+    if as_json:
+        say(json.dumps([row.to_json() for row in rows], indent=2))
+        return
+    for row in rows:
+        say(f"{row.what:24}{row.age_text:>12}  {row.remark}".rstrip())
+    if folder.rotation_journal.exists():
+        warn("a rotation was interrupted: the next stackgen rotate or stackgen users command finishes it")

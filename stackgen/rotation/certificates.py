@@ -1,0 +1,138 @@
+"""Plans for TLS: a new key and certificate, a new local authority, your own pair, and the way back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from registry_app import issuing
+from stackgen.certificates import check_pair, hosts_of, load_authority
+from stackgen.errors import StackgenError
+from stackgen.rotation.generations import authority_pair, generation_name, serving_pair
+from stackgen.rotation.journal import Rotation
+from stackgen.rotation.records import Record, load_records
+from stackgen.rotation.steps import Put
+from stackgen.secret_files import PUBLIC
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stackgen.folder import StackFolder
+    from stackgen.rotation.steps import Step
+    from stackgen.settings import StackSettings
+
+
+def plan_leaf(folder: StackFolder, settings: StackSettings, *, now: dt.datetime) -> Rotation:
+    """A new key and certificate from the authority in force. StackgenError with TLS=own."""
+    _require_local(settings, "tls")
+    authority = load_authority(folder)
+    leaf = issuing.issue(authority, hosts_of(settings), now=now)
+    chain = leaf.certificate_pem + (_vouchers(folder, settings, authority, now) or authority.certificate_pem)
+    return _plan_serving(folder, settings, chain, leaf.key_pem, now=now)
+
+
+def plan_own(folder: StackFolder, settings: StackSettings, chain: Path, key: Path, *, now: dt.datetime) -> Rotation:
+    """A certificate of the user's own in place of the one before. StackgenError unless it fits host, date and key."""
+    if settings.tls != "own":
+        raise StackgenError("this stack issues its own certificates (TLS=local)", hint="set TLS=own in .env first")
+    try:
+        texts = chain.read_bytes(), key.read_bytes()
+    except OSError as error:
+        raise StackgenError(f"{error.filename} can't be read: {error.strerror}", hint="name readable files") from None
+    check_pair(*texts, settings.host, now, chain=chain, key=key)
+    return _plan_serving(folder, settings, *texts, now=now)
+
+
+def plan_authority(folder: StackFolder, settings: StackSettings, *, now: dt.datetime, keep_old: int) -> Rotation:
+    """A new authority and a certificate from it. Clients that trust the old one alone go on for `keep_old` seconds."""
+    _require_local(settings, "ca")
+    old, new = load_authority(folder), issuing.make_authority(now=now)
+    until = now + dt.timedelta(seconds=keep_old)
+    voucher = b""
+    if keep_old:
+        try:
+            voucher = issuing.cross_sign(old, new, now=now, until=until).public_bytes(Encoding.PEM)
+        except ValueError:
+            raise StackgenError(
+                "this stack's authority can't vouch for the next one, as it may sign leaves alone",
+                hint="give the new one to the clients at once: stackgen rotate ca --keep-old 0s",
+            ) from None
+    leaf = issuing.issue(new, hosts_of(settings), now=now)
+    serving, authority, name = serving_pair(folder, settings), authority_pair(folder), generation_name(now)
+    chain = leaf.certificate_pem + (voucher or new.certificate_pem)
+    steps, before = authority.replace(folder.root, new.certificate_pem, new.key_pem, name=name)
+    leaf_steps, leaf_before = serving.replace(folder.root, chain, leaf.key_pem, name=name)
+    public = f"{serving.base}/ca.crt"
+    back: list[Step] = [
+        authority.live(before),
+        serving.live(leaf_before),
+        Put(public, old.certificate_pem, PUBLIC),
+    ]
+    at = now.timestamp()
+    return Rotation(
+        "local authority and certificate",
+        (*steps, *leaf_steps, Put(public, new.certificate_pem, PUBLIC)),
+        tuple(back),
+        reloads=True,
+        records={
+            "ca": Record(at, until.timestamp() if keep_old else None, before, leaf_before),
+            "tls": Record(at, None, leaf_before),
+        },
+    )
+
+
+def plan_undo(folder: StackFolder, settings: StackSettings, what: str, *, now: dt.datetime) -> Rotation:
+    """The generation before the last rotation of `tls` or `ca` is in force again."""
+    record = load_records(folder).get(what)
+    if record is None or record.previous is None:
+        raise StackgenError(f"no rotation of {what} to undo", hint=f"see: stackgen rotate --status {folder.root}")
+    serving, authority = serving_pair(folder, settings), authority_pair(folder)
+    back = Record(now.timestamp())
+    if what == "tls":
+        steps = serving.back_to(folder.root, record.previous)
+        return Rotation("TLS key and certificate, back", tuple(steps), reloads=True, records={"tls": back})
+    if record.leaf is None or serving.in_force(folder.root) != authority.in_force(folder.root):
+        raise StackgenError(
+            "the certificate was rotated after the authority", hint="undo that first: stackgen rotate tls --undo"
+        )
+    steps = [*serving.back_to(folder.root, record.leaf), *authority.back_to(folder.root, record.previous)]
+    certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
+    steps.append(Put(f"{serving.base}/ca.crt", certificate, PUBLIC))
+    title = "local authority and certificate, back"
+    return Rotation(title, tuple(steps), reloads=True, records={"ca": back, "tls": back})
+
+
+def _plan_serving(
+    folder: StackFolder, settings: StackSettings, chain: bytes, key: bytes, *, now: dt.datetime
+) -> Rotation:
+    serving = serving_pair(folder, settings)
+    steps, before = serving.replace(folder.root, chain, key, name=generation_name(now))
+    return Rotation(
+        "TLS key and certificate",
+        tuple(steps),
+        (serving.live(before),),
+        reloads=True,
+        records={"tls": Record(now.timestamp(), None, before)},
+    )
+
+
+def _vouchers(folder: StackFolder, settings: StackSettings, authority: issuing.Pair, now: dt.datetime) -> bytes:
+    """What the chain in force holds between leaf and authority: the old authority's word, while it is good."""
+    try:
+        chain = x509.load_pem_x509_certificates((folder.resolve(settings.certs_dir) / "fullchain.pem").read_bytes())
+    except (OSError, ValueError):
+        return b""
+    ours = authority.certificate
+    words = [
+        c for c in chain[1:] if c.subject == ours.subject and c.issuer != ours.subject and now < c.not_valid_after_utc
+    ]
+    return b"".join(word.public_bytes(Encoding.PEM) for word in words)
+
+
+def _require_local(settings: StackSettings, what: str) -> None:
+    if settings.tls == "own":
+        hint = "name the new files: stackgen rotate tls --cert FILE --key FILE"
+        raise StackgenError(f"with TLS=own there is no {what} of the stack's own to rotate", hint=hint)

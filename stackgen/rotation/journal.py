@@ -1,0 +1,108 @@
+"""Carries a rotation out so that a crash anywhere leaves a stack that works, and the next command finishes it.
+
+1. `.stackgen/rotation.json` appears by a rename, with every step and all new content: the point of no return.
+2. Each step is carried out; each is one rename, and between any two the stack works.
+3. What must reload is told to (nginx); if it can't serve the new certificate, the way back is carried out instead.
+4. The records are written, then the journal goes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from stackgen.errors import StackgenError
+from stackgen.rotation.generations import authority_pair, serving_pair
+from stackgen.rotation.records import Record, load_records, save_records
+from stackgen.rotation.steps import Step, step_from_json
+from stackgen.running import ReloadError, reload_certificate
+from stackgen.secret_files import PRIVATE, put_file, sync_folder
+
+if TYPE_CHECKING:
+    from stackgen.folder import StackFolder
+    from stackgen.settings import StackSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What is to be done. `back` undoes `steps` when what `reloads` says refuses them."""
+
+    title: str
+    steps: tuple[Step, ...]
+    back: tuple[Step, ...] = ()
+    reloads: bool = False
+    records: dict[str, Record | None] = field(default_factory=dict)
+
+
+def carry_out(folder: StackFolder, settings: StackSettings, rotation: Rotation) -> None:
+    """Does all of it. StackgenError when the new state was refused and the old one is back."""
+    put_file(folder.rotation_journal, json.dumps(_to_json(rotation)).encode(), mode=PRIVATE)
+    _finish(folder, settings, rotation)
+
+
+def resume(folder: StackFolder, settings: StackSettings) -> str | None:
+    """Finishes a rotation that was interrupted; gives its title, or None where there was none."""
+    if not folder.rotation_journal.exists():
+        return None
+    try:
+        rotation = _from_json(json.loads(folder.rotation_journal.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StackgenError(
+            f"{folder.rotation_journal} can't be understood: {type(error).__name__}",
+            hint=f"move it away, then look at: stackgen rotate --status {folder.root}",
+        ) from None
+    _finish(folder, settings, rotation)
+    return rotation.title
+
+
+def _finish(folder: StackFolder, settings: StackSettings, rotation: Rotation) -> None:
+    for step in rotation.steps:
+        step.carry_out(folder.root)
+    try:
+        if rotation.reloads:
+            reload_certificate(folder, settings)
+    except ReloadError as error:
+        for step in rotation.back:
+            step.carry_out(folder.root)
+        _forget(folder)
+        raise StackgenError(
+            f"{rotation.title}: {error}; the old one is back in force", hint="see: docker compose logs --tail 20 nginx"
+        ) from None
+    save_records(folder, rotation.records)
+    _prune(folder, settings)
+    _forget(folder)
+
+
+def _prune(folder: StackFolder, settings: StackSettings) -> None:
+    keep = {name for one in load_records(folder).values() for name in (one.previous, one.leaf) if name is not None}
+    serving_pair(folder, settings).prune(folder.root, frozenset(keep))
+    authority_pair(folder).prune(folder.root, frozenset(keep))
+
+
+def _forget(folder: StackFolder) -> None:
+    folder.rotation_journal.unlink(missing_ok=True)
+    sync_folder(folder.rotation_journal.parent)
+
+
+def _to_json(rotation: Rotation) -> dict[str, object]:
+    return {
+        "title": rotation.title,
+        "steps": [step.to_json() for step in rotation.steps],
+        "back": [step.to_json() for step in rotation.back],
+        "reloads": rotation.reloads,
+        "records": {what: record and asdict(record) for what, record in rotation.records.items()},
+    }
+
+
+def _from_json(entry: dict[str, object]) -> Rotation:
+    steps, back, records = entry["steps"], entry["back"], entry["records"]
+    if not (isinstance(steps, list) and isinstance(back, list) and isinstance(records, dict)):
+        raise TypeError("steps, back and records")
+    return Rotation(
+        str(entry["title"]),
+        tuple(step_from_json(step) for step in steps),
+        tuple(step_from_json(step) for step in back),
+        reloads=bool(entry["reloads"]),
+        records={str(what): record and Record(**record) for what, record in records.items()},
+    )

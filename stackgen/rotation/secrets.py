@@ -1,0 +1,116 @@
+"""Plans for what is one line of a file: a user's password and the http secret."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from registry_app.auth.htpasswd import hash_password, parse_htpasswd
+from registry_app.auth.http_secret import parse_secrets, with_new_secret
+from registry_app.auth.watched import FileRefusedError
+from stackgen.credentials import new_secret
+from stackgen.errors import StackgenError
+from stackgen.rotation.journal import Rotation
+from stackgen.rotation.records import Record
+from stackgen.rotation.steps import Put, SetHash
+from stackgen.secret_files import PRIVATE
+
+if TYPE_CHECKING:
+    from registry_app.auth.htpasswd import Users
+    from stackgen.folder import StackFolder
+    from stackgen.rotation.steps import Step
+    from stackgen.settings import StackSettings
+
+
+def load_users(folder: StackFolder) -> Users:
+    """The users of the stack's htpasswd file; StackgenError when it can't be read."""
+    try:
+        return parse_htpasswd(folder.htpasswd.read_bytes())
+    except FileRefusedError as error:
+        raise StackgenError(f"{folder.htpasswd}: {error}", hint="mend the lines, or take them out") from None
+    except OSError as error:
+        raise StackgenError(
+            f"{folder.htpasswd} can't be read: {error.strerror}", hint="stackgen render makes it where it is missing"
+        ) from None
+
+
+def require_user(folder: StackFolder, user: str) -> None:
+    """StackgenError, with a near name, unless there is such a user."""
+    users = load_users(folder).hashes
+    if user in users:
+        return
+    import difflib  # noqa: PLC0415  (for the mistake alone)
+
+    near = difflib.get_close_matches(user, users, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "see: stackgen users list"
+    raise StackgenError(f"there is no user {user!r} in {folder.htpasswd}", hint=hint)
+
+
+def plan_password(
+    folder: StackFolder, settings: StackSettings, user: str, password: bytes, *, now: float, keep_old: int
+) -> Rotation:
+    """A user gets a password; the one before counts for `keep_old` seconds more. Keeps the operator's file true."""
+    old_until = now + keep_old if keep_old else None
+    stored, gid = hash_password(password), settings.secrets_gid
+    htpasswd = folder.htpasswd.relative_to(folder.root).as_posix()
+    steps: list[Step] = [SetHash(htpasswd, user, stored, gid, old_until)]
+    back: list[Step] = []
+    if user == settings.registry_admin_user and folder.admin_password.exists():
+        place = folder.admin_password.relative_to(folder.root).as_posix()
+        kept = folder.previous_password.relative_to(folder.root).as_posix()
+        old = folder.admin_password.read_bytes() if keep_old else b""
+        steps += [Put(kept, old, PRIVATE), Put(place, password + b"\n", PRIVATE)]
+    return Rotation(
+        f"password of {user}", tuple(steps), tuple(back), records={f"password:{user}": Record(now, old_until)}
+    )
+
+
+def plan_password_undo(folder: StackFolder, settings: StackSettings, user: str, *, now: float) -> Rotation:
+    """The password before the last change is the only one again. StackgenError once it has run out."""
+    hashes = load_users(folder).valid(user, now)
+    if len(hashes) < 2:  # noqa: PLR2004  (the one in force and the one before)
+        raise StackgenError(
+            f"the password that {user} had before is no longer valid",
+            hint="it stays valid for the time that --keep-old gives; set a new one: stackgen users passwd",
+        )
+    htpasswd = folder.htpasswd.relative_to(folder.root).as_posix()
+    steps: list[Step] = [SetHash(htpasswd, user, hashes[1].text.decode(), settings.secrets_gid)]
+    if user == settings.registry_admin_user and folder.previous_password.exists():
+        place = folder.admin_password.relative_to(folder.root).as_posix()
+        steps.append(Put(place, folder.previous_password.read_bytes(), PRIVATE))
+    return Rotation(f"password of {user}, back", tuple(steps), records={f"password:{user}": Record(now)})
+
+
+def plan_http_secret(folder: StackFolder, settings: StackSettings, *, now: float, keep_old: int) -> Rotation:
+    """A new http secret signs; the one before verifies for `keep_old` seconds more."""
+    old = _read_http_secret(folder)
+    content = with_new_secret(old, new_secret(), now=now, previous_until=now + keep_old if keep_old else None)
+    return _put_http_secret(folder, settings, content, "http secret", Record(now, now + keep_old if keep_old else None))
+
+
+def plan_http_secret_undo(folder: StackFolder, settings: StackSettings, *, now: float) -> Rotation:
+    """The http secret before the last change signs again; the newer one verifies for as long as the older would."""
+    found = parse_secrets(_read_http_secret(folder))
+    valid = [secret for secret in found if secret.until is not None and now < secret.until]
+    if not valid:
+        raise StackgenError("the http secret before this one has run out", hint="stackgen rotate http-secret")
+    current, previous = found[0], valid[0]
+    until = datetime.fromtimestamp(previous.until or now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    content = previous.text + f"\n#previous {until} ".encode() + current.text + b"\n"
+    return _put_http_secret(folder, settings, content, "http secret, back", Record(now, previous.until))
+
+
+def _put_http_secret(
+    folder: StackFolder, settings: StackSettings, content: bytes, title: str, record: Record
+) -> Rotation:
+    place = folder.http_secret.relative_to(folder.root).as_posix()
+    return Rotation(title, (Put(place, content, gid=settings.secrets_gid),), records={"http-secret": record})
+
+
+def _read_http_secret(folder: StackFolder) -> bytes:
+    try:
+        return folder.http_secret.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise StackgenError(f"{folder.http_secret} can't be read: {error.strerror}", hint="ls -l secrets") from None

@@ -1,0 +1,100 @@
+"""What runs of a stack right now, and making it take up a new certificate without a restart."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+if TYPE_CHECKING:
+    from stackgen.folder import StackFolder
+    from stackgen.settings import StackSettings
+
+_NGINX = ("nginx", "-c", "/etc/nginx/stack/nginx.conf")
+_PATIENCE = 20.0
+"""Seconds in which the new certificate must be served: old worker processes may take a moment to go."""
+_COMMAND = 30.0
+
+
+class ReloadError(Exception):
+    """The new certificate is not being served; the text says why."""
+
+
+def reload_certificate(folder: StackFolder, settings: StackSettings) -> None:
+    """Has a running stack serve the certificate of CERTS_DIR; does nothing for one at rest. Raises ReloadError.
+
+    nginx is asked to test it and then to reload. The registry with TLS of its own, and the embedded one, reread it.
+    """
+    services = running_services(folder)
+    if "nginx" in services:
+        _compose(folder, "exec", "-T", "nginx", *_NGINX, "-t")
+        _compose(folder, "exec", "-T", "nginx", *_NGINX, "-s", "reload")
+    elif settings.proxy == "nginx" or "registry" not in services:
+        return
+    _wait_until_served(folder, settings)
+
+
+def running_services(folder: StackFolder) -> frozenset[str]:
+    """The Compose services of the stack that run; none where no engine answers."""
+    if not shutil.which("docker") or not folder.compose.exists():
+        return frozenset()
+    try:
+        listed = _run(folder, "ps", "--services", "--status", "running")
+    except (OSError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset(listed.stdout.split()) if listed.returncode == 0 else frozenset()
+
+
+def _compose(folder: StackFolder, *arguments: str) -> None:
+    try:
+        done = _run(folder, *arguments)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ReloadError(f"docker compose {arguments[0]} failed: {error}") from None
+    if done.returncode:
+        raise ReloadError(" ".join(done.stderr.split())[-400:] or f"docker compose {arguments[0]} failed")
+
+
+def _run(folder: StackFolder, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["docker", "compose", *arguments],
+        cwd=folder.root,
+        capture_output=True,
+        text=True,
+        timeout=_COMMAND,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _wait_until_served(folder: StackFolder, settings: StackSettings) -> None:
+    chain = folder.resolve(settings.certs_dir) / "fullchain.pem"
+    wanted = x509.load_pem_x509_certificate(chain.read_bytes()).public_bytes(Encoding.DER)
+    address = str(settings.bind_address or "127.0.0.1")
+    deadline = time.monotonic() + _PATIENCE
+    while (problem := _problem(wanted, address, settings)) is not None:
+        if time.monotonic() > deadline:
+            raise ReloadError(f"the new certificate is not served on {address}:{settings.https_port} ({problem})")
+        time.sleep(0.2)
+
+
+def _problem(wanted: bytes, address: str, settings: StackSettings) -> str | None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is compared with the file, byte for byte
+    try:
+        with (
+            socket.create_connection((address, settings.https_port), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname=settings.host) as tls,
+        ):
+            served = tls.getpeercert(binary_form=True) or b""
+    except OSError as error:
+        return str(error)
+    if served == wanted:
+        return None
+    return f"a certificate with SHA-256 {hashlib.sha256(served).hexdigest()[:16]}… is"
