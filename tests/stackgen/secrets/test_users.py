@@ -1,0 +1,94 @@
+"""`stackgen users` and `stackgen access`, as people type them."""
+
+from __future__ import annotations
+
+import json
+
+import bcrypt
+import pytest
+
+from registry_app.auth.htpasswd import parse_htpasswd
+
+
+def hashes(folder):
+    """The hashes by user that a registry would read."""
+    return {user: found[0].text for user, found in parse_htpasswd(folder.htpasswd.read_bytes()).hashes.items()}
+
+
+def test_users_are_added_changed_listed_and_removed(stackgen, folder):
+    """From a pipe or made; the first user and the file's mode stay."""
+    stackgen("users", "add", "alice", "mystack", "--password-stdin", text="correct horse\n")
+    assert bcrypt.checkpw(b"correct horse", hashes(folder)["alice"])
+    made = stackgen("users", "passwd", "alice", "mystack", "--generate").stdout.split("password: ")[1].strip()
+    assert bcrypt.checkpw(made.encode(), hashes(folder)["alice"])
+    assert [row["name"] for row in json.loads(stackgen("users", "list", "mystack", "--json").stdout)] == [
+        "admin",
+        "alice",
+    ]
+    stackgen("users", "remove", "alice", "mystack")
+    assert list(hashes(folder)) == ["admin"]
+    assert folder.htpasswd.stat().st_mode & 0o777 == 0o640
+    events = [json.loads(line)["event"] for line in folder.audit_log.read_text().splitlines()]
+    assert events == ["user-add", "user-passwd", "user-remove"]
+    assert made not in folder.audit_log.read_text()
+
+
+def test_changing_the_first_users_password_keeps_its_file_true(stackgen, folder, tmp_path):
+    """`cat secrets/admin_password` is what the README tells people to type."""
+    (tmp_path / "new").write_text("another one\n")
+    stackgen("users", "passwd", "admin", "mystack", "--password-file", tmp_path / "new")
+    assert folder.admin_password.read_text() == "another one\n"
+    assert folder.admin_password.stat().st_mode & 0o777 == 0o600
+    assert bcrypt.checkpw(b"another one", hashes(folder)["admin"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "code", "words"),
+    [
+        (["add", "admin", "--generate"], None, 1, "a user already"),
+        (["add", "a:b", "--generate"], None, 1, "no colon"),
+        (["add", "alice"], None, 1, "no terminal"),
+        (["add", "alice", "--password-stdin"], "x" * 73, 1, "72 at most"),
+        (["add", "alice", "--password-stdin"], "", 1, "is empty"),
+        (["add", "alice", "--password-stdin"], "a\0b", 1, "NUL"),
+        (["add", "alice", "--password-stdin", "--generate"], "x", 2, "choose one of"),
+        (["add", "alice", "--password-file", "absent"], None, 1, "can't be read"),
+        (["passwd", "admn", "--generate"], None, 1, "did you mean 'admin'"),
+        (["remove", "nobody"], None, 1, "no user 'nobody'"),
+        (["passwd", "admin", "--generate", "--keep-old", "long"], None, 2, "is no time"),
+    ],
+)
+def test_a_mistake_changes_nothing_and_says_what_to_do(stackgen, folder, arguments, text, code, words):
+    """Names, passwords, options."""
+    before = folder.htpasswd.read_bytes()
+    done = stackgen("users", *arguments[:2], "mystack", *arguments[2:], text=text, code=code)
+    assert words in done.stderr
+    assert folder.htpasswd.read_bytes() == before
+
+
+def test_access_explains_a_decision(stackgen, folder):
+    """With the line of the rule, and with the exit code for scripts."""
+    assert "allowed: the rule on line" in stackgen("access", "check", "admin", "push", "a/b", "mystack").stdout
+    done = stackgen("access", "check", "anonymous", "pull", "a/b", "mystack", code=1)
+    assert done.stdout.startswith("denied: no rule names an anonymous caller")
+    assert "no user 'eve' yet" in stackgen("access", "check", "eve", "pull", "a", "mystack").stderr
+
+
+def test_access_reports_every_mistake_and_can_begin_anew(stackgen, folder):
+    """The file as it was is kept."""
+    folder.access.write_text("version: 1\nrules:\n- {users: [a], repositories: [A], actions: [fly]}\n")
+    done = stackgen("access", "validate", "mystack", code=1)
+    assert done.stderr.count("line 3") == 2
+    assert "last good rules" in done.stderr
+    stackgen("access", "reset", "mystack", "--yes")
+    assert "1 rules" in stackgen("access", "validate", "mystack").stdout
+    assert "fly" in folder.access.with_name("access.yaml.old").read_text()
+    folder.access.unlink()
+    assert "access reset" in stackgen("access", "list", "mystack", code=1).stderr
+
+
+def test_rendering_never_brings_open_rules_back(stackgen, folder):
+    """Rules that vanished are reported, not replaced by those that let everyone do everything."""
+    folder.access.unlink()
+    stackgen("render", "mystack")
+    assert not folder.access.exists()
