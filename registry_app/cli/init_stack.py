@@ -17,9 +17,16 @@ ROOT = Path("/stack")
 @click.option("--published-version", default="", help="Version that this stack was published as.")
 @click.option("--asked-version", default="", help="REGISTRY_VERSION of the consumer's .env; another one is refused.")
 @click.option("--profile-secret", "profile_secrets", multiple=True, metavar="PATH", help="A secret to make once.")
+@click.option("--project", default="", help="The Compose project, for the commands that are printed.")
 @click.option("--root", type=click.Path(path_type=Path), default=ROOT, show_default=True, hidden=True)
 def command(
-    host: str, user: str, published_version: str, asked_version: str, profile_secrets: tuple[str, ...], root: Path
+    host: str,
+    user: str,
+    published_version: str,
+    asked_version: str,
+    profile_secrets: tuple[str, ...],
+    project: str,
+    root: Path,
 ) -> None:
     """Make what a published stack lacks: configuration, certificate, secrets, first user. Keeps all that is there."""
     from registry_app import first_start
@@ -44,4 +51,6 @@ def command(
         raise click.ClickException(str(error)) from None
     click.echo(f"made {', '.join(done)}" if done else "nothing to make: all is there")
     if (places.keep / "admin_password").exists():
-        click.echo(f"the first password: docker compose … run --rm init cat {places.keep / 'admin_password'}")
+        container = f"{project or 'PROJECT'}-init-1"
+        click.echo(f"the first password:         docker cp {container}:{places.keep / 'admin_password'} .")
+        click.echo(f"the CA that clients trust:  docker cp {container}:{places.certs / 'ca.crt'} .")

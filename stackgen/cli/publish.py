@@ -110,7 +110,7 @@ def _tell(pinned: Address, image: str, *, signed: bool, loose: bool) -> None:
         say("signed; check it with: stackgen verify --key cosign.pub")
     if loose:
         warn("images named by tag can change under a consumer: leave out --allow-tags for anything that others run")
-    say("run it from an empty folder, with SERVICE_DOMAIN=… in .env:")
+    say("run it from an empty folder, with SERVICE_DOMAIN=… in .env (in scripts with -y: Compose asks first):")
     if pinned.tag is not None:
         command_line(f"docker compose -f oci://{pinned.name}:{pinned.tag} --env-file .env up -d --wait")
         say("or just this one, whatever happens to the tag:")

@@ -93,8 +93,9 @@ _HEAD = """\
 #   REGISTRY_VERSION={version}            optional: refuses to start as any other version
 # and, where the defaults don't fit: HTTPS_PORT, HTTP_PORT, COMPOSE_PROFILES=observability, REGISTRY_ADMIN_USER, and
 # STORAGE_DIR, CERTS_DIR, SECRETS_DIR (absolute paths) instead of volumes.
-#   docker compose -f oci://… --env-file .env up -d --wait
-#   docker compose -f oci://… --env-file .env run --rm init cat /stack/keep/admin_password
+#   docker compose -f oci://… --env-file .env up -d --wait        (add -y in a script: Compose asks before it starts)
+#   docker cp PROJECT-init-1:/stack/keep/admin_password .         (the first user's password)
+#   docker cp PROJECT-init-1:/stack/certs/ca.crt .                (the authority that clients must trust)
 """
 
 
@@ -187,7 +188,8 @@ def _init(publication: Publication, folders: _Folders) -> dict[str, Any]:
         "image": publication.registry_image,
         "command": [
             "registry", "init-stack", "--host", _HOST, "--user", "${REGISTRY_ADMIN_USER:-admin}",
-            "--published-version", publication.version, "--asked-version", "${REGISTRY_VERSION:-}", *secrets,
+            "--published-version", publication.version, "--asked-version", "${REGISTRY_VERSION:-}",
+            "--project", "${COMPOSE_PROJECT_NAME}", *secrets,
         ],
         "user": _REGISTRY_USER,
         "restart": "no",
