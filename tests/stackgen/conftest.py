@@ -9,6 +9,7 @@ import pytest
 
 from stackgen.cli import main
 from stackgen.folder import StackFolder
+from tests.stackgen.peer import running, self_signed
 
 
 @pytest.fixture
@@ -38,3 +39,24 @@ def folder(stackgen, tmp_path):
 def openssl(tmp_path):
     """Runs openssl in tmp_path."""
     return lambda *arguments: subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def plain_registry(tmp_path_factory):
+    """Debian's docker-registry on loopback, without TLS."""
+    with running(tmp_path_factory.mktemp("plain"), tls=None) as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def tls_registry(tmp_path_factory):
+    """Debian's docker-registry with TLS, and a CA that nobody trusts by default."""
+    folder = tmp_path_factory.mktemp("tls")
+    with running(folder, tls=self_signed(folder)) as registry:
+        yield registry
+
+
+@pytest.fixture(params=["plain", "tls"])
+def registry(request):
+    """Each of them in turn."""
+    return request.getfixturevalue(f"{request.param}_registry")

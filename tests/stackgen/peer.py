@@ -78,27 +78,6 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def plain_registry(tmp_path_factory):
-    """Without TLS."""
-    with running(tmp_path_factory.mktemp("plain"), tls=None) as registry:
-        yield registry
-
-
-@pytest.fixture(scope="session")
-def tls_registry(tmp_path_factory):
-    """With TLS, and a CA that nobody trusts by default."""
-    folder = tmp_path_factory.mktemp("tls")
-    with running(folder, tls=self_signed(folder)) as registry:
-        yield registry
-
-
-@pytest.fixture(params=["plain", "tls"])
-def registry(request):
-    """Each in turn."""
-    return request.getfixturevalue(f"{request.param}_registry")
-
-
 @contextmanager
 def running(folder, *, tls):
     """Debian's docker-registry with one user, its tree apart; skipped where the program is not installed."""
