@@ -101,6 +101,12 @@ NAMES = _names()
 """Name in `.env` → field of StackSettings."""
 
 
+def near_name(name: str, *, cutoff: float = 0.6) -> str:
+    """The setting whose name is most like another one; empty when none is."""
+    near = difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=cutoff)
+    return near[0] if near else ""
+
+
 def _given(values: Mapping[str, str]) -> dict[str, str]:
     """An empty value means the default, as Compose's `${NAME:-default}` has it."""
     return {NAMES[name]: value for name, value in values.items() if value != ""}
@@ -144,9 +150,9 @@ def _near_misses(parsed: ParsedEnv, foreign: list[str]) -> Iterator[Problem]:
     for name in foreign:
         if _OF_OTHERS.fullmatch(name):
             continue
-        if near := difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=_ALIKE):
-            reason = f"is no setting; did you mean {near[0]}?"
-            yield Problem(parsed.line_of(name), name, reason, f"write {near[0]}, or remove the line")
+        if near := near_name(name, cutoff=_ALIKE):
+            reason = f"is no setting; did you mean {near}?"
+            yield Problem(parsed.line_of(name), name, reason, f"write {near}, or remove the line")
 
 
 def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Problem]:

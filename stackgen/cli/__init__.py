@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": ("stackgen.cli.plan", "Show what render would change."),
     "render": ("stackgen.cli.render", "Write the stack's files anew from .env."),
     "validate": ("stackgen.cli.validate", "Check .env and report every error at once."),
+    "settings": ("stackgen.cli.settings", "Explain the settings of .env."),
     "enable": ("stackgen.cli.enable", "Run a profile beside the registry."),
     "disable": ("stackgen.cli.disable", "Stop running a profile."),
     "profiles": ("stackgen.cli.profiles", "List the profiles."),

@@ -13,7 +13,7 @@ from stackgen import founding, hosting, values
 from stackgen.cli import next_steps
 from stackgen.cli.options import examples
 from stackgen.cli.terminal import warn
-from stackgen.env_file import NAMES, read_env
+from stackgen.env_file import NAMES, near_name, read_env
 from stackgen.errors import StackgenError
 from stackgen.folder import StackFolder
 from stackgen.writing import exclusive
@@ -116,10 +116,8 @@ def _parse_pair(pair: str) -> tuple[str, str]:
     if not sign:
         raise click.UsageError(f"--set {pair}: write NAME=VALUE")
     if name not in NAMES:
-        import difflib  # noqa: PLC0415  (for the mistake alone)
-
-        near = difflib.get_close_matches(name.upper(), NAMES, n=1)
-        raise click.UsageError(f"--set {name}: no such setting" + (f"; did you mean {near[0]}?" if near else ""))
+        near = near_name(name)
+        raise click.UsageError(f"--set {name}: no such setting" + (f"; did you mean {near}?" if near else ""))
     return name, value
 
 

@@ -44,7 +44,7 @@ def _tell_trust(settings: StackSettings) -> None:
     say()
     heading("Trust the stack's own CA, once on each machine that pushes or pulls:")
     for engine, place in trust_places(settings.authority).items():
-        command_line(f"sudo install -D -m 644 certs/ca.crt {place}", engine)
+        command_line(f"sudo install -Dm644 certs/ca.crt {place}", engine)
     if settings.is_local:
         url, folder = settings.external_url, f"/etc/containerd/certs.d/{settings.authority}"
         toml = f'server = "{url}"\\n[host."{url}"]\\nca = "{folder}/ca.crt"\\n'
