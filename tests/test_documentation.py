@@ -16,6 +16,7 @@ DOCS = ROOT / "docs"
 PAGES = pages()
 
 
+@pytest.mark.slow  # not before each landing: whoever adds a command and whoever changes another one would meet here
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_made_from_the_code_is_current(name):
     """Run scripts/docs and commit what it changes."""
