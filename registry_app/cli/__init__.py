@@ -15,6 +15,9 @@ COMMANDS = {
     "htpasswd": "htpasswd",
     "read-only": "read_only",
     "adopt": "adopt",
+    "garbage-collect": "garbage_collect",
+    "scrub": "scrub",
+    "trash": "trash",
     "init-stack": "init_stack",
 }
 

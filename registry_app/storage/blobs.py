@@ -77,19 +77,10 @@ class Contents:
         except (FileNotFoundError, ValueError):
             same = False
         if same:
-            self._make_durable(path)
+            self._files.make_durable(path)
             self.renew_lease(path)
         else:
             self._files.write(path, content)
-
-    def _make_durable(self, path: Path) -> None:
-        """For what another process may have put there a moment ago."""
-        descriptor = self._files.open(path)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        self._files.sync_folders(path.parent)
 
 
 class Blobs:

@@ -99,6 +99,15 @@ class Files:
         """Moves a file, whose content is on disk already, to its place: durable when this returns."""
         self._with_folder(path, lambda: source.rename(path))
 
+    def make_durable(self, path: Path) -> None:
+        """Makes a file that is there already survive a power cut, whoever wrote it."""
+        descriptor = self.open(path)
+        try:
+            sync_data(descriptor)
+        finally:
+            os.close(descriptor)
+        self.sync_folders(path.parent)
+
     def remove(self, path: Path) -> None:
         """Removes a file durably, and its folder if nothing else lies in it; FileNotFoundError if it is not there."""
         path.unlink()

@@ -12,6 +12,7 @@
     locks  epoch  references.<epoch>  read-only  index.sqlite
     trash/<run>/<path below the tree>
     quarantine/<algorithm>/<hex>/data
+        runs/{gc,scrub}.json
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ class Layout:
     def quarantined(self, digest: Digest) -> Path:
         """Where content that does not match its digest lies."""
         return self.quarantine / digest.algorithm / digest.hex / "data"
+
+    def run(self, kind: str) -> Path:
+        """The summary of the last collection (`gc`) or scrub (`scrub`)."""
+        return self.own / "runs" / f"{kind}.json"
 
     def references(self, epoch: int) -> Path:
         """The log of digests that manifests came to refer to while a collection ran."""

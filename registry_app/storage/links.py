@@ -26,7 +26,10 @@ def read_link(files: Files, path: Path) -> Digest | None:
 
 def write_link(files: Files, path: Path, digest: Digest) -> None:
     """Makes a link hold this digest, durably, without a moment in which it holds anything else."""
-    files.write(path, str(digest).encode())
+    if has_link(files, path, digest):
+        files.make_durable(path)  # another process may have written it a moment ago
+    else:
+        files.write(path, str(digest).encode())
 
 
 def has_link(files: Files, path: Path, digest: Digest) -> bool:

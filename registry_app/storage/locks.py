@@ -79,9 +79,22 @@ class Locks:
 
     @contextmanager
     def collecting(self) -> Iterator[bool]:
-        """Whether this is the only collection or scrub that runs on the store."""
+        """Whether this is the only collection that runs on the store."""
         with self._open() as descriptor:
             yield self._try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR, patience=0)
+
+    @contextmanager
+    def scrubbing(self) -> Iterator[bool]:
+        """Whether this is the only scrub that runs on the store."""
+        with self._open() as descriptor:
+            yield self._try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR + 1, patience=0)
+
+    @contextmanager
+    def replacing(self, digest: Digest) -> Iterator[None]:
+        """While nobody else moves or looks for the content of this digest under a lock."""
+        with self._open() as descriptor:
+            self._take(descriptor, fcntl.F_WRLCK, _DIGESTS + _shard(str(digest)))
+            yield
 
     @contextmanager
     def in_epoch(self, read_epoch: Callable[[], int]) -> Iterator[int]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.oci.digests import CANONICAL, Digest
 from registry_app.oci.manifests import LARGEST_MANIFEST, Manifest
-from registry_app.oci.references import parse_references
+from registry_app.oci.references import References, parse_references
 from registry_app.storage.failures import failures_told
 from registry_app.storage.links import has_link, linked_digests, write_link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from registry_app.oci.descriptors import Descriptor
@@ -111,15 +111,18 @@ class Manifests:
         if isinstance(reference, Digest) and digest != reference:
             raise RegistryError(ErrorCode.DIGEST_INVALID, digest=str(reference))
         names = sorted({*tags} if isinstance(reference, Digest) else {reference, *tags})
-        used = {digest, *(one.digest for one in (*manifest.blobs, *manifest.children))}
         with failures_told():
             self._space.require_room(len(manifest.body))
+            inner = self._inside(manifest.children)
+            used = {digest, *_digests(manifest, inner)}
             with self._locks.using(repository, used), self._epochs.referring_to(used):
-                missing = self._missing(repository, manifest)
+                missing = self._missing(repository, manifest, inner)
                 if missing and not sparse:
                     raise RegistryError(ErrorCode.MANIFEST_BLOB_UNKNOWN, digests=missing[:20])
                 self._contents.store(manifest.body, digest)
-                write_link(self._files, self._layout.revision(repository, digest), digest)
+                link = self._layout.revision(repository, digest)
+                write_link(self._files, link, digest)
+                self._contents.renew_lease(link)
                 for tag in names:
                     self._tags.point(repository, tag, digest)
         return digest
@@ -171,17 +174,51 @@ class Manifests:
             return None
         return StoredManifest(digest=digest, media_type=media_type, body=body)
 
-    def _missing(self, repository: Repository, manifest: Manifest) -> list[str]:
+    def _inside(self, children: Iterable[Descriptor]) -> dict[Digest, References]:
+        """What the manifests in an index refer to, down to the last: all of it must be there, and stay."""
+        found: dict[Digest, References] = {}
+        waiting = [child.digest for child in children]
+        while waiting:
+            digest = waiting.pop()
+            blob = None if digest in found else self._contents.find(digest)
+            if blob is None:
+                continue
+            try:
+                found[digest] = parse_references(self._files.read(blob.path, limit=_LARGEST_STORED))
+            except (FileNotFoundError, ValueError):
+                continue  # no manifest; whether that matters is told by whoever refers to it
+            waiting += found[digest].children
+        return found
+
+    def _missing(self, repository: Repository, manifest: Manifest, inner: Mapping[Digest, References]) -> list[str]:
         """What a manifest refers to and the repository lacks; the lease of the rest is renewed."""
         missing = [one for one in manifest.blobs if not one.lies_elsewhere and not self._has_blob(repository, one)]
         missing += [one for one in manifest.children if not self._has_child(repository, one)]
-        return [str(one.digest) for one in missing]
+        gone = [str(one.digest) for one in missing]
+        if gone or not inner:
+            return gone
+        return [str(digest) for digest in _digests_of(inner) if not self._take_back(repository, digest, inner)]
 
     def _has_blob(self, repository: Repository, wanted: Descriptor) -> bool:
         return self._has(self._layout.layer(repository, wanted.digest), wanted)
 
     def _has_child(self, repository: Repository, wanted: Descriptor) -> bool:
         return self._has(self._layout.revision(repository, wanted.digest), wanted)
+
+    def _take_back(self, repository: Repository, digest: Digest, inner: Mapping[Digest, References]) -> bool:
+        """Keeps what a child refers to; False only if a collection took it and nobody has it any more.
+
+        What the repository never had, or somebody deleted, does not keep an index from being pushed.
+        """
+        path = self._layout.revision if digest in inner else self._layout.layer
+        link = path(repository, digest)
+        if has_link(self._files, link, digest) or self._trash.take_back(link):
+            self._contents.renew_lease(link)
+            found = self._contents.find(digest)
+            if found is None:
+                return False
+            self._contents.renew_lease(found.path)
+        return True
 
     def _has(self, link: Path, wanted: Descriptor) -> bool:
         if not has_link(self._files, link, wanted.digest) and not self._trash.take_back(link):
@@ -195,6 +232,16 @@ class Manifests:
         self._contents.renew_lease(link)
         self._contents.renew_lease(found.path)
         return True
+
+
+def _digests(manifest: Manifest, inner: Mapping[Digest, References]) -> set[Digest]:
+    """Everything that a manifest refers to, directly or through its children."""
+    direct = (one.digest for one in (*manifest.blobs, *manifest.children))
+    return {*direct, *_digests_of(inner)}
+
+
+def _digests_of(inner: Mapping[Digest, References]) -> set[Digest]:
+    return {digest for one in inner.values() for digest in (*one.blobs, *one.children)}
 
 
 def _verified(body: bytes, digest: Digest) -> str:

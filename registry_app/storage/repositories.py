@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from registry_app.storage.locks import Locks
     from registry_app.storage.trash import Trash
 
+_PARTS = frozenset({"_layers", "_manifests"})
 _DEEPEST = 128  # components in 255 characters
 
 
@@ -39,6 +40,10 @@ class Repositories:
     def all(self) -> Iterator[Repository]:
         """Every repository, sorted by component; walks the tree as far as it is read."""
         return self._below((), ())
+
+    def with_uploads(self) -> Iterator[Repository]:
+        """Every repository that has or had uploads, though it may have nothing else yet."""
+        return self._below((), (), parts=frozenset({"_uploads"}))
 
     def iterate(self, *, last: str = "") -> Iterator[str]:
         """The names after `last`, sorted by component; a `last` that is no name is compared as text."""
@@ -74,10 +79,12 @@ class Repositories:
         layout = self._layout
         return layout.manifests(repository), layout.layers(repository), layout.uploads(repository)
 
-    def _below(self, components: tuple[str, ...], after: tuple[str, ...]) -> Iterator[Repository]:
+    def _below(
+        self, components: tuple[str, ...], after: tuple[str, ...], *, parts: frozenset[str] = _PARTS
+    ) -> Iterator[Repository]:
         """Repositories under these components; `after` is what of the lower bound is left at this depth."""
         names = self._files.names(self._layout.repositories.joinpath(*components))
-        if components and not after and {"_layers", "_manifests"} & set(names):
+        if components and not after and parts.intersection(names):
             yield Repository("/".join(components))
         if len(components) >= _DEEPEST:
             return
@@ -87,7 +94,7 @@ class Repositories:
                 if after and name == after[0]:
                     yield from self._at_bound(below, after[1:])
                 elif _is_name(below):
-                    yield from self._below(below, ())
+                    yield from self._below(below, (), parts=parts)
 
     def _at_bound(self, components: tuple[str, ...], after: tuple[str, ...]) -> Iterator[Repository]:
         """As `_below`, where the lower bound itself, or what leads to it, is not among the results."""

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from registry_app.storage.files import Files
@@ -61,16 +60,31 @@ class Trash:
         """Names of the runs that still have their things, oldest first."""
         return sorted(self._files.names(self._layout.trash))
 
-    def things(self, run: str) -> Iterator[Path]:
-        """Places in the tree of every file that a run took."""
+    def extent(self, run: str) -> tuple[int, int]:
+        """Number of files of a run, and their bytes."""
+        sizes = [path.stat(follow_symlinks=False).st_size for path in self._own_paths(run)]
+        return len(sizes), sum(sizes)
+
+    def restore(self, run: str) -> int:
+        """Puts back what a run took, blobs first, where nothing newer lies; durably. The number of files."""
+        restored = 0
         folder = self._layout.trash / run
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not path.is_symlink():
-                yield self._layout.tree / path.relative_to(folder)
+        for path in self._own_paths(run):
+            place = self._layout.tree / path.relative_to(folder)
+            if not place.exists():
+                self._files.publish(path, place)
+                restored += 1
+        self.empty(run)
+        return restored
 
     def empty(self, run: str) -> None:
         """Removes a run's things for good."""
         shutil.rmtree(self._layout.trash / run, ignore_errors=True)
+
+    def _own_paths(self, run: str) -> list[Path]:
+        # Sorted: `blobs` come before `repositories`, and within a repository layers before manifests.
+        found = (self._layout.trash / run).rglob("*")
+        return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
     def _collected(self, path: Path) -> list[Path]:
         inside = path.relative_to(self._layout.tree)

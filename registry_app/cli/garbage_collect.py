@@ -1,0 +1,46 @@
+"""`registry garbage-collect`."""
+
+from __future__ import annotations
+
+import click
+
+from registry_app.cli.configured import configuration_argument, settings_or_exit
+
+
+@click.command(short_help="Remove what no image needs, also while the registry serves.")
+@click.option("-d", "--dry-run", is_flag=True, help="Only tell what would be removed, and why the rest stays.")
+@click.option("-m", "--delete-untagged", is_flag=True, help="Remove manifests that no tag, index or subject keeps.")
+@click.option("-q", "--quiet", is_flag=True, help="Only tell the sum.")
+@click.option("--grace", type=float, metavar="SECONDS", help="Keep what was promised to a client this recently.")
+@click.option("--no-trash", is_flag=True, help="Free the room at once: nothing can be had back.")
+@configuration_argument
+def command(
+    *, dry_run: bool, delete_untagged: bool, quiet: bool, grace: float | None, no_trash: bool, config: str | None
+) -> None:
+    """Remove blobs, layer links, abandoned uploads and, with -m, manifests that nothing needs any more.
+
+    Pushes and pulls may go on. What is removed lies in the trash for the time of `stackgen.gc.trash`
+    (see `registry trash`).
+
+    \b
+    registry garbage-collect --dry-run /etc/docker/registry/config.yml
+    registry garbage-collect -m /etc/docker/registry/config.yml
+    """
+    from registry_app.cli.opened import storage_or_exit
+    from registry_app.gc.collection import collect, plan_collection
+    from registry_app.gc.observers import Silent, Telling
+    from registry_app.maintenance import policy_of
+
+    settings = settings_or_exit(config)
+    policy = policy_of(settings, untagged=delete_untagged, grace=grace, trash=0 if no_trash else None)
+    observer = Silent() if quiet else Telling(click.echo)
+    with storage_or_exit(settings) as storage:
+        report = (plan_collection if dry_run else collect)(storage, policy, observer)
+    did = "would remove" if dry_run else "removed"
+    click.echo(
+        f"{did} {report.removed_blobs} blobs, {report.removed_links} layer links, {report.removed_manifests} manifests "
+        f"and {report.removed_uploads} uploads: {report.freed_bytes} bytes in {report.finished - report.started:.1f} s"
+        f"; {report.kept_for_now} kept for now"
+    )
+    if not dry_run and not no_trash and (report.removed_blobs or report.removed_links or report.removed_manifests):
+        click.echo(f"in the trash as {report.run}: registry trash restore {report.run} {settings.source}")

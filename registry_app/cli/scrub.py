@@ -1,0 +1,34 @@
+"""`registry scrub`."""
+
+from __future__ import annotations
+
+import click
+
+from registry_app.cli.configured import configuration_argument, settings_or_exit
+
+
+@click.command(short_help="Read every blob again and put damaged ones away.")
+@click.option("--rate", type=float, metavar="MIB", help="Read at most so many MiB a second; 0 for no bound.")
+@configuration_argument
+def command(rate: float | None, config: str | None) -> None:
+    """Check that every blob still has its digest, while the registry serves.
+
+    A damaged blob is put into the quarantine and never served again. The images that need it are named: push
+    one of them again, and all are whole. Exit code 1 if there was damage.
+
+    \b
+    registry scrub /etc/docker/registry/config.yml
+    """
+    from registry_app.cli.opened import storage_or_exit
+    from registry_app.gc.scrub import scrub
+
+    settings = settings_or_exit(config)
+    bytes_a_second = settings.scrub.rate if rate is None else int(rate * 1024 * 1024)
+    with storage_or_exit(settings) as storage:
+        report = scrub(storage, rate=bytes_a_second or None)
+    click.echo(f"checked {report.checked_blobs} blobs, {report.checked_bytes} bytes: {len(report.damaged)} damaged")
+    for digest in report.damaged:
+        click.echo(f"damaged: {digest}")
+    for name in report.affected:
+        click.echo(f"affected: {name} (push it again)")
+    raise SystemExit(1 if report.damaged else 0)

@@ -1,0 +1,88 @@
+"""Who watches a collection: nobody, or a person at a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from registry_app.gc.collection import Report
+    from registry_app.oci.digests import Digest
+    from registry_app.oci.names import Repository
+
+
+class Silent:
+    """Watches without a word."""
+
+    def manifest(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
+        """Says nothing."""
+
+    def marked(self, repository: Repository, digest: Digest) -> None:
+        """Says nothing."""
+
+    def link(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
+        """Says nothing."""
+
+    def planned(self, report: Report) -> None:
+        """Says nothing."""
+
+    def blob(self, digest: Digest, *, kept: bool, reason: str) -> None:
+        """Says nothing."""
+
+    def upload(self, repository: Repository, upload: str) -> None:
+        """Says nothing."""
+
+
+class Telling:
+    """Tells each decision in the lines of upstream's garbage collector, with the reason where something stays."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._repository: Repository | None = None
+        self._removed_manifests: list[Digest] = []
+        self._removed_links: list[tuple[Repository, Digest]] = []
+
+    def manifest(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
+        """`<repository>: marking manifest <digest>`, and why."""
+        self._head(repository)
+        if kept:
+            self._say(f"{repository}: marking manifest {digest} (kept because {reason})")
+        else:
+            self._removed_manifests.append(digest)
+
+    def marked(self, repository: Repository, digest: Digest) -> None:
+        """`<repository>: marking blob <digest>`."""
+        self._head(repository)
+        self._say(f"{repository}: marking blob {digest}")
+
+    def link(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
+        """Why a layer link that nothing needs stays."""
+        self._head(repository)
+        if kept:
+            self._say(f"{repository}: layer link {digest} (kept because {reason})")
+        else:
+            self._removed_links.append((repository, digest))
+
+    def planned(self, report: Report) -> None:
+        """`N blobs marked, M blobs and K manifests eligible for deletion`, then each of them."""
+        manifests = len(self._removed_manifests)
+        eligible = f"{len(report.candidates)} blobs and {manifests} manifests eligible for deletion"
+        self._say(f"\n{report.marked_blobs} blobs marked, {eligible}")
+        for digest in self._removed_manifests:
+            self._say(f"manifest eligible for deletion: {digest}")
+        for repository, digest in self._removed_links:
+            self._say(f"layer link eligible for deletion: {repository}@{digest}")
+
+    def blob(self, digest: Digest, *, kept: bool, reason: str) -> None:
+        """`blob eligible for deletion: <digest>`, or why it stays for now."""
+        self._say(f"blob {digest} (kept because {reason})" if kept else f"blob eligible for deletion: {digest}")
+
+    def upload(self, repository: Repository, upload: str) -> None:
+        """An abandoned upload."""
+        self._say(f"{repository}: upload eligible for deletion: {upload}")
+
+    def _head(self, repository: Repository) -> None:
+        if repository != self._repository:
+            self._repository = repository
+            self._say(str(repository))

@@ -1,0 +1,158 @@
+"""Reads every blob again, at a bounded rate, and puts away what does not have its digest.
+
+A damaged blob is never served again: it is unknown until somebody pushes it anew, which heals every image that needs
+it. What was put away can be looked at in the quarantine.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from registry_app.errors import ErrorCode, RegistryError
+from registry_app.gc.collection import stored_digests
+from registry_app.gc.damage import affected_images
+from registry_app.gc.runs import record_run
+from registry_app.oci.digests import new_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from registry_app.oci.digests import Digest
+    from registry_app.storage import Storage
+
+log = logging.getLogger("registry.scrub")
+_PIECE = 1024 * 1024
+
+
+@dataclass(slots=True)
+class ScrubReport:
+    """What a scrub found. `unreadable` blobs gave an error of the disk and were put away too."""
+
+    started: float = 0.0
+    finished: float = 0.0
+    checked_blobs: int = 0
+    checked_bytes: int = 0
+    damaged: list[Digest] = field(default_factory=list)
+    affected: list[str] = field(default_factory=list)
+
+
+def scrub(storage: Storage, *, rate: int | None = None, pause: Callable[[float], None] = time.sleep) -> ScrubReport:
+    """Checks every blob once; `rate` in bytes a second, None for as fast as it goes. Raises UNAVAILABLE if one runs.
+
+    Pushes, pulls and collections go on.
+    """
+    with storage.locks.scrubbing() as alone:
+        if not alone:
+            raise RegistryError(ErrorCode.UNAVAILABLE, message="another scrub is running on this store")
+        report = ScrubReport(started=storage.clock())
+        result = "failed"
+        try:
+            throttle = _Throttle(rate, pause)
+            for digest in stored_digests(storage):
+                _check(storage, digest, report, throttle)
+            report.affected = list(affected_images(storage, frozenset(report.damaged)))
+            result = "ok"
+        finally:
+            report.finished = storage.clock()
+            record_run(storage, "scrub", _summary(report, result))
+    return report
+
+
+def quarantined(storage: Storage) -> list[str]:
+    """Digests of everything in the quarantine that has not been pushed again since."""
+    blobs, quarantine = storage.layout.blobs, storage.layout.quarantine
+    found = (
+        (algorithm, encoded)
+        for algorithm in storage.files.names(quarantine)
+        for encoded in storage.files.names(quarantine / algorithm)
+    )
+    return sorted(
+        f"{algorithm}:{encoded}"
+        for algorithm, encoded in found
+        if not (blobs / algorithm / encoded[:2] / encoded / "data").exists()
+    )
+
+
+def _check(storage: Storage, digest: Digest, report: ScrubReport, throttle: _Throttle) -> None:
+    path = storage.layout.blob(digest)
+    found = _hash(storage, digest, path, report=report, throttle=throttle)
+    if found is None:
+        return
+    report.checked_blobs += 1
+    matches, inode = found
+    if not matches and _put_away(storage, digest, path, inode=inode):
+        report.damaged.append(digest)
+        log.error("blob %s does not match its digest: put away, push it again to heal it", digest)
+
+
+def _hash(
+    storage: Storage, digest: Digest, path: Path, *, report: ScrubReport, throttle: _Throttle
+) -> tuple[bool, int] | None:
+    """Whether the content has its digest, and its inode; None if it is gone."""
+    try:
+        descriptor = storage.files.open(path)
+    except FileNotFoundError:
+        return None
+    running = new_hash(digest.algorithm)
+    try:
+        inode = os.fstat(descriptor).st_ino
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        while piece := os.read(descriptor, _PIECE):
+            running.update(piece)
+            report.checked_bytes += len(piece)
+            throttle.spend(len(piece))
+        # The next reader meets the disk again, and the cache stays with what people pull.
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError:
+        return False, inode
+    finally:
+        os.close(descriptor)
+    return running.hexdigest() == digest.hex, inode
+
+
+def _put_away(storage: Storage, digest: Digest, path: Path, *, inode: int) -> bool:
+    """Moves a damaged file into the quarantine, unless it was healed or collected meanwhile."""
+    with storage.locks.replacing(digest):
+        now = storage.files.stat(path)
+        if now is None or now.st_ino != inode:
+            return False
+        place = storage.layout.quarantined(digest)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+        storage.files.sync_folders(path.parent)
+        return True
+
+
+class _Throttle:
+    """Pauses so that no more than `rate` bytes a second are read."""
+
+    def __init__(self, rate: int | None, pause: Callable[[float], None]) -> None:
+        self._rate = rate
+        self._pause = pause
+        self._owed = 0.0
+
+    def spend(self, size: int) -> None:
+        """Accounts for bytes that were read."""
+        if self._rate:
+            self._owed += size / self._rate
+            if self._owed > 0.05:  # noqa: PLR2004 - seconds; shorter sleeps are inexact
+                self._pause(self._owed)
+                self._owed = 0.0
+
+
+def _summary(report: ScrubReport, result: str) -> dict[str, object]:
+    return {
+        "result": result,
+        "started": report.started,
+        "finished": report.finished,
+        "checked_blobs": report.checked_blobs,
+        "checked_bytes": report.checked_bytes,
+        "damaged": len(report.damaged),
+        "damaged_blobs": [str(digest) for digest in report.damaged[:1000]],
+        "affected_images": report.affected[:1000],
+    }

@@ -1,0 +1,43 @@
+"""Looks at a repository: reads only, while others write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry_app.gc.plan import RepositorySnapshot, Revision
+from registry_app.oci.references import parse_references
+from registry_app.storage.links import linked_digests
+
+if TYPE_CHECKING:
+    from registry_app.oci.digests import Digest
+    from registry_app.oci.names import Repository
+    from registry_app.oci.references import References
+    from registry_app.storage import Storage
+
+_LARGEST = 64 * 1024 * 1024
+
+
+def take_snapshot(storage: Storage, repository: Repository, *, with_tags: bool) -> RepositorySnapshot:
+    """What the repository holds now. What is added during the look may be missing, what is removed may be there."""
+    revisions = {}
+    now = storage.clock()
+    for digest in storage.manifests.digests(repository):
+        link = storage.files.stat(storage.layout.revision(repository, digest))
+        if link is not None:
+            revisions[digest] = Revision(
+                digest=digest, age=now - link.st_mtime, references=_references(storage, digest)
+            )
+    tags: dict[Digest, tuple[str, ...]] = {}
+    if with_tags:
+        for tag, digest in storage.tags.all(repository):
+            tags[digest] = (*tags.get(digest, ()), tag.name)
+    layers = frozenset(linked_digests(storage.files, storage.layout.layers(repository)))
+    return RepositorySnapshot(repository=repository, revisions=revisions, tags=tags, layers=layers)
+
+
+def _references(storage: Storage, digest: Digest) -> References | None:
+    # Not checked against the digest: what was damaged may still tell what it needs, and if not, everything stays.
+    try:
+        return parse_references(storage.files.read(storage.layout.blob(digest), limit=_LARGEST))
+    except (OSError, ValueError):
+        return None

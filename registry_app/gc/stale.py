@@ -1,0 +1,74 @@
+"""Uploads that nobody goes on with, and temporary files of writers that were killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from registry_app.storage.locks import try_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from registry_app.oci.names import Repository
+    from registry_app.storage import Storage
+
+_KILLED_LONG_AGO = 3600.0  # seconds
+
+
+def stale_uploads(storage: Storage, *, age: float) -> Iterator[tuple[Repository, Path]]:
+    """Folders of uploads whose last byte came longer ago than this (seconds)."""
+    for repository in storage.repositories.with_uploads():
+        folder = storage.layout.uploads(repository)
+        for name in storage.files.names(folder):
+            if storage.clock() - _last_write(folder / name) > age:
+                yield repository, folder / name
+
+
+def remove_upload(folder: Path) -> bool:
+    """Removes an upload unless a request writes to it now."""
+    try:
+        data = os.open(folder / "data", os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
+    try:
+        if not try_lock(data, fcntl.F_WRLCK, 0):
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
+    finally:
+        os.close(data)
+
+
+def remove_temporary_files(storage: Storage, repository: Repository) -> int:
+    """Removes what killed writers left beside the tags of a repository; how many files."""
+    removed = 0
+    tags = storage.layout.tags(repository)
+    for name in storage.files.names(tags):
+        current = tags / name / "current"
+        for entry in storage.files.entries(current):
+            if entry.name.endswith(".tmp") and _is_old(storage, current / entry.name):
+                with contextlib.suppress(FileNotFoundError):
+                    (current / entry.name).unlink()
+                    removed += 1
+    return removed
+
+
+def _is_old(storage: Storage, path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return storage.clock() - path.stat(follow_symlinks=False).st_mtime > _KILLED_LONG_AGO
+    return False
+
+
+def _last_write(folder: Path) -> float:
+    """Seconds since 1970 of the last change of an upload; a folder that is gone was changed just now."""
+    times = []
+    for path in (folder / "data", folder):
+        with contextlib.suppress(OSError):
+            times.append(path.stat(follow_symlinks=False).st_mtime)
+    return max(times, default=float("inf"))

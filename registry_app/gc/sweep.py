@@ -1,0 +1,81 @@
+"""Removes single things, each under the lock of its digest, after a last look at whether it came into use."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from registry_app.gc.plan import Policy, why_young
+from registry_app.storage.trash import COLLECTED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from registry_app.oci.digests import Digest
+    from registry_app.storage import Storage
+    from registry_app.storage.epochs import ReferenceLog
+
+
+@dataclass(slots=True)
+class Sweeper:
+    """Takes things away for one run; measures how long it held locks (seconds)."""
+
+    storage: Storage
+    policy: Policy
+    log: ReferenceLog
+    run: str = field(init=False)
+    longest_lock: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.run = self.storage.trash.start_run(self.storage.clock(), COLLECTED)
+
+    def sweep(self, digest: Digest, path: Path) -> str | None:
+        """Throws away a file of this digest; the reason if it stays."""
+        with self.storage.locks.sweeping(digest) as locked:
+            started = time.monotonic()
+            reason = self._sweep(digest, path) if locked else "a push uses it at this moment"
+        if locked:
+            self.longest_lock = max(self.longest_lock, time.monotonic() - started)
+        return reason
+
+    def _sweep(self, digest: Digest, path: Path) -> str | None:
+        if self.log.holds(digest):
+            return "a manifest pushed during the collection refers to it"
+        try:
+            age = self.storage.clock() - path.stat(follow_symlinks=False).st_mtime
+        except FileNotFoundError:
+            return None if _remove_leftovers(path.parent) else "gone already"
+        reason = why_young(age, self.policy)
+        if reason is None:
+            self._take_away(path)
+        return reason
+
+    def _take_away(self, path: Path) -> None:
+        try:
+            if self.policy.trash <= 0 or self.storage.space.is_short:
+                path.unlink(missing_ok=True)  # on a full disk room is worth more than the way back
+            else:
+                self.storage.trash.throw(self.run, path)
+        except FileNotFoundError:
+            return
+        except OSError:  # no room for the trash's own folders
+            path.unlink(missing_ok=True)
+        # No fsync: what comes back by a power cut is collected again.
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+
+def _remove_leftovers(folder: Path) -> bool:
+    """Removes a folder that holds only temporary files of writers that were killed; False if there was none."""
+    hour_ago = time.time() - 3600
+    try:
+        left = list(folder.iterdir())
+        if all(path.suffix == ".tmp" and path.stat(follow_symlinks=False).st_mtime < hour_ago for path in left):
+            shutil.rmtree(folder)
+            return bool(left)
+    except OSError:
+        pass
+    return False

@@ -1,0 +1,114 @@
+"""Collections and scrubs on a schedule, inside the service.
+
+Every worker process has this thread; whichever finds that a run is due takes the lock and does it, the others find it
+done. The schedule lives in the summary of the last run, so a restart neither skips nor repeats one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry_app.errors import ErrorCode, RegistryError
+from registry_app.gc.collection import collect
+from registry_app.gc.observers import Silent
+from registry_app.gc.runs import last_run
+from registry_app.gc.scrub import scrub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from registry_app.gc.plan import Policy
+    from registry_app.storage import Storage
+
+log = logging.getLogger("registry.gc")
+_LOOK_EVERY = 15.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How often what runs, in seconds; None for never. `scrub_rate` in bytes a second."""
+
+    policy: Policy
+    collect_every: float | None = 86400.0
+    scrub_every: float | None = 7 * 86400.0
+    scrub_rate: int = 20 * 1024 * 1024
+
+
+class MaintenanceWorker:
+    """The thread of one worker process."""
+
+    def __init__(self, storage: Storage, schedule: Schedule) -> None:
+        self._storage = storage
+        self._schedule = schedule
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+
+    def start(self) -> None:
+        """Begins to look for due runs."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends before the next run; one that is under way ends with the process, which harms nothing."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_LOOK_EVERY):
+            run_due(self._storage, self._schedule)
+
+
+def run_due(storage: Storage, schedule: Schedule) -> tuple[str, ...]:
+    """Runs what is due, and tells what ran; errors are logged, for the next look to try again."""
+    ran = []
+    if is_due(storage, "gc", schedule.collect_every) and _attempt("gc", lambda: _collect(storage, schedule.policy)):
+        ran.append("gc")
+    if is_due(storage, "scrub", schedule.scrub_every) and _attempt("scrub", lambda: _scrub(storage, schedule)):
+        ran.append("scrub")
+    return tuple(ran)
+
+
+def is_due(storage: Storage, kind: str, interval: float | None) -> bool:
+    """Whether the last run is longer ago than the interval; a time in the future counts as wrong, so as due."""
+    if interval is None:
+        return False
+    last = last_run(storage, kind)
+    if last is None:
+        # A first run of a store that was opened just now finds nothing worth the disk's time.
+        return storage.clock() - storage.layout.own.stat().st_ctime > min(interval, 3600)
+    finished = last.get("finished")
+    ago = storage.clock() - finished if isinstance(finished, int | float) else interval
+    return not 0 <= ago < interval
+
+
+def _collect(storage: Storage, policy: Policy) -> None:
+    report = collect(storage, policy, Silent())
+    log.info(
+        "collected: %d blobs, %d links, %d manifests, %d uploads; %d bytes freed after the time of trash",
+        report.removed_blobs,
+        report.removed_links,
+        report.removed_manifests,
+        report.removed_uploads,
+        report.freed_bytes,
+    )
+
+
+def _scrub(storage: Storage, schedule: Schedule) -> None:
+    report = scrub(storage, rate=schedule.scrub_rate)
+    log.info("scrubbed: %d blobs, %d damaged", report.checked_blobs, len(report.damaged))
+    for name in report.affected:
+        log.error("image %s needs a damaged blob: push it again", name)
+
+
+def _attempt(kind: str, run: Callable[[], None]) -> bool:
+    try:
+        run()
+    except RegistryError as error:
+        if error.code is not ErrorCode.UNAVAILABLE:
+            log.warning("%s failed: %s", kind, error.message)
+        return False
+    except OSError:
+        log.exception("%s failed", kind)
+        return False
+    return True

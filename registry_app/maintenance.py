@@ -1,0 +1,36 @@
+"""What the settings say about collections and scrubs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry_app.gc.plan import Policy
+from registry_app.gc.worker import Schedule
+
+if TYPE_CHECKING:
+    from registry_app.settings import RegistrySettings
+
+
+def policy_of(
+    settings: RegistrySettings, *, untagged: bool | None = None, grace: float | None = None, trash: float | None = None
+) -> Policy:
+    """The policy of the settings, with what a command says instead."""
+    collection, purge = settings.collection, settings.purge
+    return Policy(
+        grace=collection.grace if grace is None else grace,
+        trash=collection.trash if trash is None else trash,
+        untagged=collection.untagged if untagged is None else untagged,
+        stale_upload=purge.age if purge.enabled and not purge.dry_run else None,
+    )
+
+
+def schedule_of(settings: RegistrySettings) -> Schedule:
+    """When what runs inside the service."""
+    collection, scrub, purge = settings.collection, settings.scrub, settings.purge
+    interval = min(collection.interval, purge.interval) if purge.enabled else collection.interval
+    return Schedule(
+        policy=policy_of(settings),
+        collect_every=interval if collection.enabled else None,
+        scrub_every=scrub.interval if scrub.enabled else None,
+        scrub_rate=scrub.rate,
+    )

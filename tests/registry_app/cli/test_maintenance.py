@@ -1,0 +1,88 @@
+"""`registry garbage-collect`, `registry scrub` and `registry trash`."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from registry_app.cli import main
+from registry_app.oci.digests import Digest
+from registry_app.storage import open_storage
+from tests.registry_app.storage.pushing import APP, push_blob, push_image
+
+
+@pytest.fixture
+def storage(tmp_path):
+    """A store with an image and an orphan."""
+    found = open_storage(tmp_path / "data")
+    push_image(found, "v1")
+    push_blob(found, b"orphan")
+    return found
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A configuration of that store."""
+    path = tmp_path / "config.yml"
+    path.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path / 'data'}}}}}\nhttp: {{addr: ':0'}}\nstackgen: {{reserve: 0}}\n")  # fmt: skip
+    return str(path)
+
+
+def registry(*args):
+    """Runs a command in this process."""
+    return CliRunner().invoke(main, args, catch_exceptions=False)
+
+
+def test_a_dry_run_prints_what_upstream_prints_and_why_the_rest_stays(storage, config):
+    """The cron line of registry:2 goes on working, and says more."""
+    result = registry("garbage-collect", "--dry-run", "--grace", "0", config)
+    assert result.exit_code == 0, result.output
+    assert "3 blobs marked, 1 blobs and 0 manifests eligible for deletion" in result.output
+    assert f"blob eligible for deletion: {Digest.of(b'orphan')}" in result.output
+    assert "kept because untagged manifests are kept" in result.output
+    assert storage.blobs.stat(APP, Digest.of(b"orphan")).size == 6
+
+
+def test_what_was_collected_can_be_restored(storage, config):
+    """The last line says how."""
+    result = registry("garbage-collect", "-q", "--grace", "0", config)
+    assert "removed 1 blobs, 1 layer links, 0 manifests" in result.output
+    (run,) = storage.trash.runs()
+    assert f"registry trash restore {run}" in result.output
+    assert run in registry("trash", "list", config).output
+    assert registry("trash", "restore", run, config).output == "restored 2 files\n"
+    assert storage.blobs.stat(APP, Digest.of(b"orphan")).size == 6
+    assert registry("trash", "restore", run, config).exit_code == 1
+
+
+def test_without_the_trash_the_room_is_free_at_once(storage, config):
+    """For those who need it now."""
+    registry("garbage-collect", "-q", "--grace", "0", "--no-trash", config)
+    assert storage.trash.runs() == []
+    assert not storage.layout.blob(Digest.of(b"orphan")).exists()
+
+
+def test_the_trash_can_be_emptied(storage, config):
+    """One run, or all."""
+    registry("garbage-collect", "-q", "--grace", "0", config)
+    assert registry("trash", "empty", "--config", config).exit_code == 2
+    assert registry("trash", "empty", "--all", "--config", config).exit_code == 0
+    assert storage.trash.runs() == []
+
+
+def test_a_scrub_names_the_damage_and_ends_with_1(storage, config):
+    """Cron tells the person who has to know."""
+    assert registry("scrub", "--rate", "0", config).exit_code == 0
+    storage.layout.blob(Digest.of(b"layer")).write_bytes(b"LAYER")
+    result = registry("scrub", "--rate", "0", config)
+    assert result.exit_code == 1
+    assert f"damaged: {Digest.of(b'layer')}" in result.output
+    assert "affected: team/app:v1 (push it again)" in result.output
+
+
+def test_a_store_that_is_not_there_is_told_plainly(tmp_path, config):
+    """No traceback, and nothing is made."""
+    result = registry("garbage-collect", config)
+    assert result.exit_code == 1
+    assert "there is no storage folder" in result.output
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,329 @@
+"""Collections of real stores."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+
+import pytest
+
+from registry_app.errors import ErrorCode
+from registry_app.gc.collection import collect, plan_collection
+from registry_app.gc.observers import Silent, Telling
+from registry_app.gc.plan import Policy
+from registry_app.gc.runs import last_run
+from registry_app.gc.worker import Schedule, run_due
+from registry_app.oci.digests import Digest
+from registry_app.oci.names import Repository, Tag
+from tests.registry_app.storage.pushing import (
+    APP,
+    body_of,
+    descriptor,
+    image,
+    index,
+    push_blob,
+    push_document,
+    push_image,
+)
+from tests.registry_app.storage.refusals import refused
+
+NOW = Policy(grace=0, trash=3600)
+UNTAGGED = Policy(grace=0, trash=3600, untagged=True)
+
+
+def run(storage, policy=NOW):
+    """One collection."""
+    return collect(storage, policy, Silent())
+
+
+def is_stored(storage, content):
+    """Whether the bytes of a blob lie in the tree."""
+    return storage.layout.blob(Digest.of(content)).exists()
+
+
+def test_what_images_need_stays_and_the_rest_goes(storage):
+    """Blobs, links and manifests of living images are untouched; an orphan and its link go."""
+    push_image(storage, "v1", layers=(b"1", b"2"))
+    push_blob(storage, b"orphan")
+    report = run(storage)
+    assert (report.removed_blobs, report.removed_links, report.freed_bytes) == (1, 1, 6)
+    assert not is_stored(storage, b"orphan")
+    assert not storage.layout.layer(APP, Digest.of(b"orphan")).parent.exists()
+    assert storage.manifests.get(APP, Tag("v1")).size
+    for content in (b"{}", b"1", b"2"):
+        assert storage.blobs.stat(APP, Digest.of(content)).size
+    assert run(storage).removed_blobs == 0
+
+
+def test_a_deleted_image_frees_its_room(storage):
+    """DELETE and a collection: only what no other image needs goes."""
+    first = push_image(storage, "a", layers=(b"shared", b"own"))
+    push_image(storage, "b", Repository("other"), layers=(b"shared",))
+    storage.manifests.delete(APP, first)
+    run(storage)
+    assert is_stored(storage, b"shared")
+    assert not is_stored(storage, b"own")
+    with refused(ErrorCode.BLOB_UNKNOWN):
+        storage.blobs.stat(APP, Digest.of(b"shared"))
+
+
+def test_after_a_collection_a_push_stores_its_layers_again(storage):
+    """No "Layer already exists" for a layer that is gone: the client is told that it is unknown."""
+    digest = push_image(storage, "a", layers=(b"layer",))
+    storage.manifests.delete(APP, digest)
+    run(storage)
+    with refused(ErrorCode.BLOB_UNKNOWN):
+        storage.blobs.stat(APP, Digest.of(b"layer"))
+    push_image(storage, "a", layers=(b"layer",))
+    assert storage.blobs.stat(APP, Digest.of(b"layer")).size == 5
+
+
+def test_untagged_manifests_stay_unless_asked_for(storage):
+    """Without -m an overwritten image can still be pulled by digest, with -m it goes with its layers."""
+    old = push_image(storage, "v1", layers=(b"old",))
+    push_image(storage, "v1", layers=(b"new",))
+    assert run(storage).removed_manifests == 0
+    assert storage.manifests.get(APP, old).digest == old
+    assert run(storage, UNTAGGED).removed_manifests == 1
+    with refused(ErrorCode.MANIFEST_UNKNOWN):
+        storage.manifests.get(APP, old)
+    assert not is_stored(storage, b"old")
+    assert is_stored(storage, b"new")
+
+
+def test_platforms_and_signatures_survive_the_removal_of_untagged_manifests(storage):
+    """-m never breaks a multi-platform or a signed image."""
+    child = image(layers=[b"amd64"])
+    child_digest = push_image(storage, layers=(b"amd64",))
+    push_document(storage, index(child), "multi")
+    about = descriptor(body_of(child), child["mediaType"])
+    signature = push_image(storage, layers=(b"sig",), subject=about)
+    assert run(storage, UNTAGGED).removed_manifests == 0
+    for digest in (child_digest, signature):
+        assert storage.manifests.get(APP, digest).digest == digest
+    assert is_stored(storage, b"sig")
+
+
+def test_what_was_promised_stays_for_the_time_of_grace(storage, clock):
+    """A HEAD renews it."""
+    push_blob(storage, b"layer")
+    clock.now += 50
+    storage.blobs.stat(APP, Digest.of(b"layer"))
+    clock.now += 50
+    policy = Policy(grace=60)
+    assert run(storage, policy).kept_for_now == 2
+    clock.now += 11
+    assert run(storage, policy).removed_blobs == 1
+
+
+def test_a_clock_that_jumps_back_removes_nothing_and_one_that_jumps_on_breaks_no_image(storage, clock):
+    """Grace is a courtesy; safety comes from references."""
+    push_image(storage, "a")
+    push_blob(storage, b"waiting")
+    clock.now -= 86400
+    assert run(storage, Policy(grace=60)).removed_blobs == 0
+    clock.now += 3 * 86400
+    run(storage, Policy(grace=60))
+    assert storage.manifests.get(APP, Tag("a")).size
+    assert storage.blobs.stat(APP, Digest.of(b"layer")).size
+
+
+def test_a_push_takes_back_what_a_collection_threw_away(storage):
+    """HEAD said the layer is there, a collection without grace came, the manifest is accepted all the same."""
+    for content in (b"{}", b"layer"):
+        push_blob(storage, content)
+    assert run(storage).removed_blobs == 2
+    assert not is_stored(storage, b"layer")
+    push_document(storage, image(), "v1")
+    assert storage.blobs.stat(APP, Digest.of(b"layer")).size == 5
+
+
+def test_an_index_takes_back_everything_below_it(storage):
+    """Children and their layers come back with the index that is pushed after the collection."""
+    child = image(layers=[b"deep"])
+    inner = index(child)
+    push_image(storage, layers=(b"deep",))
+    push_document(storage, inner)
+    assert run(storage, UNTAGGED).removed_manifests == 2
+    push_document(storage, index(inner), "top")
+    run(storage, UNTAGGED)
+    for document in (inner, child):
+        assert storage.manifests.get(APP, Digest.of(body_of(document))).size
+    assert storage.blobs.stat(APP, Digest.of(b"deep")).size == 4
+
+
+class Pushing(Silent):
+    """Pushes something at a moment of the collection."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def planned(self, report):
+        self.act()
+
+
+def test_a_manifest_pushed_between_mark_and_sweep_keeps_its_blobs(storage):
+    """The mark did not see it, the log of references did."""
+    for content in (b"{}", b"layer"):
+        push_blob(storage, content)
+    # Links are swept before the blobs are: put them back as a push that came in between would find them.
+    collect(storage, NOW, Pushing(lambda: push_document(storage, image(), "late")))
+    assert storage.manifests.get(APP, Tag("late")).size
+    for content in (b"{}", b"layer"):
+        assert storage.blobs.stat(APP, Digest.of(content)).size
+    assert run(storage).removed_blobs == 0
+
+
+def test_a_tag_set_during_the_collection_keeps_its_index_and_all_in_it(storage):
+    """An untagged index that is tagged at the last moment loses no platform."""
+    child = image(layers=[b"deep"])
+    push_image(storage, layers=(b"deep",))
+    push_document(storage, index(child))
+    done = []
+
+    class TagsAtFirst(Silent):
+        def manifest(self, repository, digest, *, kept, reason):
+            if not done:
+                done.append(push_document(storage, index(child), "late"))
+
+    collect(storage, UNTAGGED, TagsAtFirst())
+    run(storage, UNTAGGED)
+    assert storage.manifests.get(APP, Tag("late")).size
+    assert storage.manifests.get(APP, Digest.of(body_of(child))).size
+    assert storage.blobs.stat(APP, Digest.of(b"deep")).size == 4
+
+
+def test_trash_is_emptied_after_its_time(storage, clock):
+    """Until then a restore brings everything back."""
+    push_blob(storage, b"orphan")
+    first = run(storage)
+    assert storage.trash.extent(first.run)[0] == 2
+    assert storage.trash.restore(first.run) == 2
+    assert storage.blobs.stat(APP, Digest.of(b"orphan")).size == 6
+    second = run(storage)
+    clock.now += 3601
+    assert run(storage).emptied_runs == 1
+    assert second.run not in storage.trash.runs()
+
+
+def test_a_deleted_repository_can_be_restored(storage):
+    """Undelete brings tags and images back."""
+    push_image(storage, "v1")
+    storage.repositories.delete(APP)
+    (deleted,) = storage.trash.runs()
+    run(storage)
+    for name in reversed(storage.trash.runs()):
+        storage.trash.restore(name)
+    assert deleted not in storage.trash.runs()
+    assert storage.manifests.get(APP, Tag("v1")).size
+    assert storage.blobs.stat(APP, Digest.of(b"layer")).size == 5
+
+
+def test_a_dry_run_tells_and_changes_nothing(storage):
+    """It names each removal, each reason to keep, and upstream's sum; the tree is as before."""
+    digest = push_image(storage, "v1")
+    old = push_image(storage, layers=(b"old",))
+    push_blob(storage, b"orphan")
+    before = sorted(storage.layout.tree.rglob("*"))
+    lines = []
+    report = plan_collection(storage, UNTAGGED, Telling(lines.append))
+    assert sorted(storage.layout.tree.rglob("*")) == before
+    assert "team/app" in lines
+    assert f"team/app: marking manifest {digest} (kept because tagged v1)" in lines
+    assert f"team/app: marking blob {Digest.of(b'layer')}" in lines
+    assert "\n3 blobs marked, 3 blobs and 1 manifests eligible for deletion" in lines
+    assert f"manifest eligible for deletion: {old}" in lines
+    assert f"blob eligible for deletion: {Digest.of(b'orphan')}" in lines
+    done = run(storage, UNTAGGED)
+    assert (done.removed_blobs, done.removed_manifests, done.removed_links) == (
+        report.removed_blobs,
+        report.removed_manifests,
+        report.removed_links,
+    )
+
+
+def test_stale_uploads_go_by_their_last_byte(storage, clock):
+    """An upload that still grows stays however old its start is; one in use is never taken."""
+    stale, growing = storage.uploads.start(Repository("only/uploads")), storage.uploads.start(APP)
+    for upload, repository, age in ((stale, "only/uploads", 100), (growing, "team/app", 5)):
+        folder = storage.layout.upload(Repository(repository), upload.id)
+        for path in (folder / "data", folder):
+            os.utime(path, (clock.now - age, clock.now - age))
+    assert run(storage, Policy(stale_upload=50)).removed_uploads == 1
+    with refused(ErrorCode.BLOB_UPLOAD_UNKNOWN):
+        storage.uploads.stat(Repository("only/uploads"), stale.id)
+    assert storage.uploads.append(APP, growing.id, io.BytesIO(b"x")).offset == 1
+
+
+def test_temporary_files_of_killed_writers_go(storage, clock):
+    """Young ones may belong to a push and stay."""
+    push_image(storage, "a")
+    current = storage.layout.current(APP, Tag("a")).parent
+    for name, age in (("link.1.tmp", 7200), ("link.2.tmp", 10)):
+        (current / name).write_text("")
+        os.utime(current / name, (clock.now - age, clock.now - age))
+    assert run(storage).removed_temporary_files == 1
+    assert sorted(path.name for path in current.iterdir()) == ["link", "link.2.tmp"]
+
+
+def test_a_damaged_manifest_lets_its_repository_alone(storage):
+    """What it needs can't be told, so nothing of its repository goes; others are collected."""
+    digest = push_image(storage, "a")
+    push_blob(storage, b"maybe")
+    push_blob(storage, b"orphan", Repository("other"))
+    storage.layout.blob(digest).write_bytes(b"broken")
+    run(storage, UNTAGGED)
+    assert is_stored(storage, b"maybe")
+    assert is_stored(storage, b"layer")
+    assert not is_stored(storage, b"orphan")
+
+
+def test_only_one_collection_runs(storage):
+    """A second one is told so."""
+    with storage.locks.collecting() as alone, refused(ErrorCode.UNAVAILABLE):
+        assert alone
+        run(storage)
+
+
+def test_a_collection_that_was_killed_leaves_nothing_to_repair(storage):
+    """The next one begins a new epoch, and pushes go on in between."""
+
+    class Killed(Silent):
+        def planned(self, report):
+            raise KeyboardInterrupt
+
+    push_blob(storage, b"orphan")
+    with pytest.raises(KeyboardInterrupt):
+        collect(storage, NOW, Killed())
+    storage.epochs._enter(storage.epochs._read() + 1)  # what a kill leaves: an odd epoch
+    push_image(storage, "a")
+    report = run(storage)
+    assert report.removed_blobs == 1
+    assert storage.manifests.get(APP, Tag("a")).size
+    assert not list(storage.layout.own.glob("references.*"))
+
+
+def test_the_summary_of_a_run_is_kept(storage):
+    """For metrics and pages: one small file, replaced as a whole."""
+    push_blob(storage, b"orphan")
+    run(storage)
+    summary = json.loads(storage.layout.run("gc").read_text())
+    assert summary["result"] == "ok"
+    assert (summary["removed_blobs"], summary["freed_bytes"]) == (1, 6)
+
+
+def test_the_schedule_runs_what_is_due_once(storage, clock):
+    """Due after the interval, done for the next look of whichever worker."""
+    schedule = Schedule(policy=NOW, collect_every=100, scrub_every=1000)
+    clock.now = storage.layout.own.stat().st_ctime + 1
+    assert run_due(storage, schedule) == ()
+    clock.now += 200
+    assert run_due(storage, schedule) == ("gc",)
+    assert run_due(storage, schedule) == ()
+    clock.now += 900
+    assert run_due(storage, schedule) == ("gc", "scrub")
+    assert last_run(storage, "scrub")["result"] == "ok"
+    clock.now -= 86400
+    assert run_due(storage, schedule) == ("gc", "scrub"), "a time in the future is no reason to wait for it"
+    assert run_due(storage, Schedule(policy=NOW, collect_every=None, scrub_every=None)) == ()
