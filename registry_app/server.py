@@ -13,7 +13,9 @@ from gunicorn.glogging import Logger
 
 from registry_app.app import build_service
 from registry_app.debug_listener import open_debug_socket, start_debug_listener
+from registry_app.gc.worker import MaintenanceWorker
 from registry_app.logs import logging_configuration
+from registry_app.maintenance import schedule_of
 from registry_app.tls import ContextKeeper
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ class RegistryServer(BaseApplication):
             log.warning("%s", line)
 
     def _start_worker(self, _worker: Worker) -> None:
+        if self._service is not None:
+            MaintenanceWorker(self._service.storage, schedule_of(self.settings)).start()
         if self._service is not None and self._debug_socket is not None:
             start_debug_listener(self._debug_socket, self._service.debug)
 
