@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING
 
 import falcon
 
-from registry_app.auth.access_file import parse_access_file
-from registry_app.auth.authentication import Authenticator
-from registry_app.auth.authorization import Authorizer
-from registry_app.auth.htpasswd import Users, parse_htpasswd
-from registry_app.auth.policy import ANYONE_EVERYTHING, EVERY_USER_EVERYTHING, NOBODY
-from registry_app.auth.verification import Verifier
-from registry_app.auth.watched import WatchedFile
+from registry_app.access import build_access
+from registry_app.http.auditing import Auditing
 from registry_app.http.base import BaseResource
 from registry_app.http.blobs import BlobResource
 from registry_app.http.errors import install_error_handlers
@@ -36,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from registry_app.access import Access
+    from registry_app.auth.authorization import Authorizer
     from registry_app.settings import RegistrySettings
     from registry_app.storage import Storage
 
@@ -54,10 +51,10 @@ class Service:
 def build_service(settings: RegistrySettings) -> Service:
     """Everything that one worker process needs, made anew in each."""
     storage = open_storage(settings.storage.root, reserve_bytes=settings.storage.reserve)
-    authorizer = build_authorizer(settings)
+    access = build_access(settings)
     return Service(
-        public=build_public(settings, storage, authorizer),
-        debug=build_debug(storage),
+        public=build_public(settings, storage, access),
+        debug=build_debug(storage, access),
         storage=storage,
     )
 
@@ -67,30 +64,19 @@ def create_app(settings: RegistrySettings) -> Application:
     return build_service(settings).public
 
 
-def build_authorizer(settings: RegistrySettings) -> Authorizer:
-    """Who calls, and what they may do. Without htpasswd everyone may do everything, as with registry:2."""
-    if settings.htpasswd is None:
-        return Authorizer(Authenticator(None), lambda: ANYONE_EVERYTHING)
-    users = WatchedFile(settings.htpasswd.path, parse_htpasswd, fallback=Users({}, ()))
-    authenticator = Authenticator(Verifier(users.current), realm=settings.htpasswd.realm)
-    if settings.access_file is None:
-        return Authorizer(authenticator, lambda: EVERY_USER_EVERYTHING)
-    rules = WatchedFile(settings.access_file, parse_access_file, fallback=NOBODY)
-    return Authorizer(authenticator, rules.current)
-
-
-def build_public(settings: RegistrySettings, storage: Storage, authorizer: Authorizer) -> Application:
+def build_public(settings: RegistrySettings, storage: Storage, access: Access) -> Application:
     """The application of the public listener."""
     proxies = TrustedProxies(settings.http.trusted_proxies)
     gate = Gate(
-        authorizer,
+        access.authorizer,
         proxies=proxies,
         refuses_writes=lambda: settings.storage.read_only or storage.read_only,
         headers=settings.http.headers,
         prefix=settings.http.prefix,
     )
-    app = Application(middleware=[gate], router=RegistryRouter())
-    add_routes(app, build_resources(settings, storage, authorizer, proxies), prefix=settings.http.prefix)
+    auditing = [Auditing(access.audit)] if access.audit is not None else []
+    app = Application(middleware=[*auditing, gate], router=RegistryRouter())
+    add_routes(app, build_resources(settings, storage, access.authorizer, proxies), prefix=settings.http.prefix)
     install_error_handlers(app)
     return app
 
@@ -130,11 +116,11 @@ def accelerator(settings: RegistrySettings, blobs: Path) -> Callable[[Path], str
     return lambda path: location + path.relative_to(blobs).as_posix()
 
 
-def build_debug(storage: Storage) -> Application:
+def build_debug(storage: Storage, access: Access) -> Application:
     """The application of the internal listener."""
     app = Application()
     app.add_route("/healthz", Liveness())
     app.add_route("/debug/health", Checks({"storage": storage.why_unreadable}))
-    app.add_route("/debug/ready", Checks({"storage": storage.why_unwritable}))
+    app.add_route("/debug/ready", Checks({"storage": storage.why_unwritable, **access.checks}))
     install_error_handlers(app)
     return app

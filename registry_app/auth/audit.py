@@ -45,12 +45,13 @@ class AuditLog:
     def record(self, event: str, *, user: str | None, address: str, result: str, **fields: str | int | None) -> None:
         """Writes one line: what happened (`push`, `delete`, `login`, …), who, from where, how it ended, and on what.
 
-        Fields that are None are left out. The request goes on when the line can't be written.
+        `user` None is nobody known; other fields that are None are left out. The request goes on when the line can't be written.
         """
         moment = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        entry = {"time": moment, "event": event, "user": user, "address": address, **fields, "result": result}
-        kept = {name: value[:LONGEST_FIELD] if isinstance(value, str) else value for name, value in entry.items()}
-        line = json.dumps({name: value for name, value in kept.items() if value is not None}) + "\n"
+        given = {name: value for name, value in fields.items() if value is not None}
+        entry = {"time": moment, "event": event, "user": user, "address": address, **given, "result": result}
+        cut = {name: value[:LONGEST_FIELD] if isinstance(value, str) else value for name, value in entry.items()}
+        line = json.dumps(cut) + "\n"
         try:
             with self._lock:
                 os.write(self._open(), line.encode())

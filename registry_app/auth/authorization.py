@@ -21,17 +21,18 @@ class Authorizer:
         self._authenticator = authenticator
         self._rules = rules
 
-    def authorize(
-        self, authorization: str | None, action: Action, repository: str | None = None, *, address: str
-    ) -> Identity:
-        """The caller, who may do `action` to `repository` (None: to the registry as a whole).
+    def identify(self, authorization: str | None, *, address: str) -> Identity:
+        """The caller, as the Authorization header proves it. Raises UNAUTHORIZED or TOOMANYREQUESTS."""
+        return self._authenticator.authenticate(authorization, address=address)
+
+    def require(self, identity: Identity, action: Action, repository: str | None = None) -> None:
+        """Nothing, if the caller may do `action` to `repository` (None: to the registry as a whole).
 
         Raises UNAUTHORIZED to whoever may yet log in, DENIED to a user who may not, with one and the same text
-        whether the repository exists or not; TOOMANYREQUESTS as the authenticator does.
+        whether the repository exists or not.
         """
-        identity = self._authenticator.authenticate(authorization, address=address)
         if self.may(identity, action, repository):
-            return identity
+            return
         if identity.name is None:
             raise self._authenticator.unauthorized()
         raise RegistryError(ErrorCode.DENIED)

@@ -62,6 +62,11 @@ class WatchedFile(Generic[Content]):
                 self._looking.release()
         return self._content
 
+    def why_stale(self) -> str | None:
+        """Why what is in force may be older than the file, after a look at it; None while they agree."""
+        self.current()
+        return self.problem
+
     def _look(self, now: float) -> None:
         first = self._next_look == float("-inf")
         self._next_look = now + LOOK_EVERY

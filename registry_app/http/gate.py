@@ -61,15 +61,15 @@ class Gate:
         context.address = self._proxies.client(req.env.get("REMOTE_ADDR", ""), req.get_header("X-Forwarded-For"))
 
     def process_resource(self, req: Request, _resp: Response, _resource: object, params: dict[str, Any]) -> None:
-        """Parses what the path names, then asks for the right; nothing is looked up before that."""
-        parse_params(params, reads=req.method in READS)
+        """Asks for the right, then parses what the path names; nothing is looked up before that."""
         right = right_of(self._routes[req.uri_template or ""], req.method)
         if right is PUBLIC or right is None:  # None: the method is not served, and Falcon says so
+            parse_params(params, reads=req.method in READS)
             return
-        repository = str(params["repository"]) if "repository" in params else None
-        req.context.identity = self._authorizer.authorize(
-            req.get_header("Authorization"), right, repository, address=req.context.address
-        )
+        context = req.context
+        context.identity = self._authorizer.identify(req.get_header("Authorization"), address=context.address)
+        self._authorizer.require(context.identity, right, params.get("repository"))
+        parse_params(params, reads=req.method in READS)
         if right in WRITES and req.method not in READS and self._refuses_writes():
             raise RegistryError(ErrorCode.UNSUPPORTED, message="the registry is in read-only mode: pulls go on")
 

@@ -1,0 +1,65 @@
+"""Builds what decides about access, from the settings: users, rules, audit log, and what readiness asks of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from registry_app.auth.access_file import parse_access_file
+from registry_app.auth.audit import AuditLog
+from registry_app.auth.authentication import Authenticator
+from registry_app.auth.authorization import Authorizer
+from registry_app.auth.htpasswd import Users, parse_htpasswd
+from registry_app.auth.policy import ANYONE_EVERYTHING, EVERY_USER_EVERYTHING, NOBODY
+from registry_app.auth.verification import Verifier
+from registry_app.auth.watched import WatchedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from registry_app.auth.authentication import LoginFailure
+    from registry_app.auth.policy import Rules
+    from registry_app.settings import RegistrySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who calls, what they may do, and where it is written down. `checks` give a reason to be unready, or None."""
+
+    authorizer: Authorizer
+    audit: AuditLog | None = None
+    checks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
+
+
+def build_access(settings: RegistrySettings) -> Access:
+    """Everything about access. Without htpasswd and access file everyone may do everything, as with registry:2."""
+    audit = AuditLog(settings.audit_log) if settings.audit_log is not None else None
+    checks: dict[str, Callable[[], str | None]] = {}
+    rules = _build_rules(settings.access_file, with_users=settings.htpasswd is not None, checks=checks)
+    if audit is not None:
+        checks["audit"] = lambda: audit.problem
+    if settings.htpasswd is None:
+        return Access(Authorizer(Authenticator(None), rules), audit, checks)
+    users = WatchedFile(settings.htpasswd.path, parse_htpasswd, fallback=Users())
+    checks["users"] = lambda: users.why_stale() or "; ".join(users.current().problems) or None
+    authenticator = Authenticator(
+        Verifier(users.current), realm=settings.htpasswd.realm, on_failure=_failure_recorder(audit)
+    )
+    return Access(Authorizer(authenticator, rules), audit, checks)
+
+
+def _build_rules(
+    file: Path | None, *, with_users: bool, checks: dict[str, Callable[[], str | None]]
+) -> Callable[[], Rules]:
+    if file is None:
+        return lambda: EVERY_USER_EVERYTHING if with_users else ANYONE_EVERYTHING
+    watched = WatchedFile(file, parse_access_file, fallback=NOBODY)
+    checks["access"] = watched.why_stale
+    return watched.current
+
+
+def _failure_recorder(audit: AuditLog | None) -> Callable[[LoginFailure], None]:
+    if audit is None:
+        return lambda _: None
+    return lambda failed: audit.record("login", user=failed.user, address=failed.address, result=failed.reason)
