@@ -45,7 +45,8 @@ class AuditLog:
     def record(self, event: str, *, user: str | None, address: str, result: str, **fields: str | int | None) -> None:
         """Writes one line: what happened (`push`, `delete`, `login`, …), who, from where, how it ended, and on what.
 
-        `user` None is nobody known; other fields that are None are left out. The request goes on when the line can't be written.
+        `user` None is nobody known; other fields that are None are left out. The request goes on when the line can't be
+        written.
         """
         moment = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         given = {name: value for name, value in fields.items() if value is not None}
