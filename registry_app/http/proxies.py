@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,25 @@ if TYPE_CHECKING:
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
+_MOST_JUDGED = 4096
+
 
 class TrustedProxies:
     """The networks whose X-Forwarded-* headers are believed."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
+        self._judged: dict[str, bool] = {}
 
     def trusts(self, address: str) -> bool:
         """Whether an address lies in one of the networks; what is no address does not."""
-        parsed = _parse(address)
-        return parsed is not None and any(parsed in network for network in self._networks)
+        trusted = self._judged.get(address)
+        if trusted is None:
+            parsed = _parse(address)
+            trusted = parsed is not None and any(parsed in network for network in self._networks)
+            if len(self._judged) < _MOST_JUDGED:
+                self._judged[address] = trusted
+        return trusted
 
     def client(self, peer: str, forwarded_for: str | None) -> str:
         """Address of the client: the last one in X-Forwarded-For that no trusted proxy has."""
@@ -49,6 +58,7 @@ def _plain(address: str) -> str:
     return address.removeprefix("::ffff:") if "." in address else address
 
 
+@lru_cache(maxsize=4096)
 def _parse(address: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(_plain(address))

@@ -54,6 +54,16 @@ class Contents:
             found = self._files.stat(path)
         return BlobStat(digest=digest, size=found.st_size, path=path) if found else None
 
+    def read(self, digest: Digest, *, limit: int) -> bytes:
+        """Small content, taken back if a collection threw it away; FileNotFoundError, ValueError as `Files.read`."""
+        path = self._layout.blob(digest)
+        try:
+            return self._files.read(path, limit=limit)
+        except FileNotFoundError:
+            if not self._trash.take_back(path):
+                raise
+            return self._files.read(path, limit=limit)
+
     def renew_lease(self, path: Path) -> None:
         """Keeps a file from collection for the time of grace; what cannot be renewed is promised less, that is all."""
         now = self._clock()

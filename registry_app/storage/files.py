@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LINK_MODE = 0o644
 FOLDER_MODE = 0o755
 _TRIES = 8
+_READ = 64 * 1024
 
 
 class Files:
@@ -69,8 +70,11 @@ class Files:
 
     def read(self, path: Path, *, limit: int) -> bytes:
         """The content of a small file; FileNotFoundError if there is none, ValueError if it is over `limit` bytes."""
-        with os.fdopen(self.open(path), "rb") as file:
-            content = file.read(limit + 1)
+        descriptor = self.open(path)
+        try:
+            content = _read_up_to(descriptor, limit + 1)
+        finally:
+            os.close(descriptor)
         if len(content) > limit:
             raise ValueError(f"larger than {limit} bytes")
         return content
@@ -155,6 +159,17 @@ class Files:
                 if not remaining:
                     raise
         self.sync_folders(path.parent)
+
+
+def _read_up_to(descriptor: int, size: int) -> bytes:
+    """The first bytes of a file; a short read of a regular file is its end."""
+    content = os.read(descriptor, min(size, _READ))
+    if len(content) < _READ:
+        return content
+    pieces = [content]
+    while size > sum(map(len, pieces)) and (piece := os.read(descriptor, _READ)):
+        pieces.append(piece)
+    return b"".join(pieces)[:size]
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class Layout:
-    """Paths below one root folder, which is resolved once."""
+    """Paths below one root folder, which is resolved once.
+
+    Each path is joined in one step: every `/` between Path objects costs as much as a system call.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -44,7 +47,7 @@ class Layout:
 
     def blob(self, digest: Digest) -> Path:
         """The content of a digest."""
-        return self.blobs / digest.algorithm / digest.hex[:2] / digest.hex / "data"
+        return self.blobs / f"{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"
 
     def quarantined(self, digest: Digest) -> Path:
         """Where content that does not match its digest lies."""
@@ -60,47 +63,47 @@ class Layout:
 
     def repository(self, repository: Repository) -> Path:
         """The folder of a repository; those of longer names may lie in it."""
-        return self.repositories.joinpath(*repository.components)
+        return self.repositories / repository.name
 
     def layers(self, repository: Repository) -> Path:
         """The folder of a repository's links to blobs."""
-        return self.repository(repository) / "_layers"
+        return self.repositories / f"{repository}/_layers"
 
     def layer(self, repository: Repository, digest: Digest) -> Path:
         """The link that makes a blob part of a repository."""
-        return self.layers(repository) / digest.algorithm / digest.hex / "link"
+        return self.repositories / f"{repository}/_layers/{digest.algorithm}/{digest.hex}/link"
 
     def manifests(self, repository: Repository) -> Path:
         """The folder of a repository's revisions and tags."""
-        return self.repository(repository) / "_manifests"
+        return self.repositories / f"{repository}/_manifests"
 
     def revisions(self, repository: Repository) -> Path:
         """The folder of a repository's links to manifests."""
-        return self.manifests(repository) / "revisions"
+        return self.repositories / f"{repository}/_manifests/revisions"
 
     def revision(self, repository: Repository, digest: Digest) -> Path:
         """The link that makes a manifest part of a repository."""
-        return self.revisions(repository) / digest.algorithm / digest.hex / "link"
+        return self.repositories / f"{repository}/_manifests/revisions/{digest.algorithm}/{digest.hex}/link"
 
     def tags(self, repository: Repository) -> Path:
         """The folder of a repository's tags."""
-        return self.manifests(repository) / "tags"
+        return self.repositories / f"{repository}/_manifests/tags"
 
     def tag(self, repository: Repository, tag: Tag) -> Path:
         """The folder of one tag."""
-        return self.tags(repository) / tag.name
+        return self.repositories / f"{repository}/_manifests/tags/{tag}"
 
     def current(self, repository: Repository, tag: Tag) -> Path:
         """The link to the manifest that a tag names now."""
-        return self.tag(repository, tag) / "current" / "link"
+        return self.repositories / f"{repository}/_manifests/tags/{tag}/current/link"
 
     def tagged(self, repository: Repository, tag: Tag, digest: Digest) -> Path:
         """The link that tells that a tag named a manifest once."""
-        return self.tag(repository, tag) / "index" / digest.algorithm / digest.hex / "link"
+        return self.tag(repository, tag) / f"index/{digest.algorithm}/{digest.hex}/link"
 
     def uploads(self, repository: Repository) -> Path:
         """The folder of a repository's uploads."""
-        return self.repository(repository) / "_uploads"
+        return self.repositories / f"{repository}/_uploads"
 
     def upload(self, repository: Repository, upload_id: str) -> Path:
         """The folder of one upload."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("registry.storage")
 # Upstream has no limit for what it reads; what it stored under an older limit is served.
 _LARGEST_STORED = 4 * LARGEST_MANIFEST
+_MOST_MEDIA_TYPES = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ class Manifests:
         self._epochs = epochs
         self._trash = trash
         self._space = space
+        # What lies under a digest never changes, so a manifest is parsed once, not for each pull.
+        self._media_types: dict[Digest, str] = {}
 
     def get(self, repository: Repository, reference: Reference) -> StoredManifest:
         """The manifest of a tag or digest, checked against its digest; raises MANIFEST_UNKNOWN."""
@@ -161,12 +164,9 @@ class Manifests:
     def _read(self, repository: Repository, digest: Digest) -> StoredManifest | None:
         if not has_link(self._files, self._layout.revision(repository, digest), digest):
             return None
-        blob = self._contents.find(digest)
-        if blob is None:
-            return None
         try:
-            body = self._files.read(blob.path, limit=_LARGEST_STORED)
-            media_type = _verified(body, digest)
+            body = self._contents.read(digest, limit=_LARGEST_STORED)
+            media_type = self._media_type(body, digest)
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -189,6 +189,17 @@ class Manifests:
                 continue  # no manifest; whether that matters is told by whoever refers to it
             waiting += found[digest].children
         return found
+
+    def _media_type(self, body: bytes, digest: Digest) -> str:
+        """The media type of a manifest whose content is that of its digest; ValueError otherwise."""
+        if Digest.of(body, digest.algorithm) != digest:
+            raise ValueError("the content does not match its digest")
+        known = self._media_types.get(digest)
+        if known is None:
+            if len(self._media_types) >= _MOST_MEDIA_TYPES:
+                self._media_types.clear()
+            known = self._media_types[digest] = parse_references(body).media_type
+        return known
 
     def _missing(self, repository: Repository, manifest: Manifest, inner: Mapping[Digest, References]) -> list[str]:
         """What a manifest refers to and the repository lacks; the lease of the rest is renewed."""
@@ -242,10 +253,3 @@ def _digests(manifest: Manifest, inner: Mapping[Digest, References]) -> set[Dige
 
 def _digests_of(inner: Mapping[Digest, References]) -> set[Digest]:
     return {digest for one in inner.values() for digest in (*one.blobs, *one.children)}
-
-
-def _verified(body: bytes, digest: Digest) -> str:
-    """The media type of a manifest whose content is that of its digest; ValueError otherwise."""
-    if Digest.of(body, digest.algorithm) != digest:
-        raise ValueError("the content does not match its digest")
-    return parse_references(body).media_type
