@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ def command(directory: Path, *, embedded: bool) -> None:
     say(f"pushed {checked.name} and pulled it back{' with docker' if with_docker else ''}; every digest is right:")
     for digest in checked.digests:
         say(f"  {digest}")
-    _tell(folder, settings, started)
+    _tell(folder, settings, started, with_docker=with_docker)
 
 
 def _stack_in(folder: StackFolder) -> StackSettings:
@@ -61,14 +62,30 @@ def _stack_in(folder: StackFolder) -> StackSettings:
     return settings
 
 
-def _tell(folder: StackFolder, settings: StackSettings, started: Running) -> None:
+def _tell(folder: StackFolder, settings: StackSettings, started: Running, *, with_docker: bool) -> None:
     say()
     say(f"Address   {settings.external_url}")
     say(f"User      {settings.registry_admin_user}")
     say(f"Password  in {folder.admin_password}")
     say()
     heading("Next:")
-    login = f"-u {settings.registry_admin_user} --password-stdin {settings.authority}"
-    command_line(f"docker login {login} < {quote(str(folder.admin_password))}")
-    command_line(f"docker tag IMAGE {settings.authority}/team/app:1 && docker push {settings.authority}/team/app:1")
+    for line in _with_docker(folder, settings) if with_docker else _without_docker(folder, settings):
+        command_line(line)
     command_line(started.stop, "when you have seen enough")
+
+
+def _with_docker(folder: StackFolder, settings: StackSettings) -> tuple[str, str]:
+    login = f"-u {settings.registry_admin_user} --password-stdin {settings.authority}"
+    image = f"{settings.authority}/team/app:1"
+    return (
+        f"docker login {login} < {quote(str(folder.admin_password))}",
+        f"docker tag IMAGE {image} && docker push {image}",
+    )
+
+
+def _without_docker(folder: StackFolder, settings: StackSettings) -> tuple[str, str]:
+    ca = quote(str(folder.resolve(settings.certs_dir) / "ca.crt"))
+    return (
+        f"curl --cacert {ca} -u {settings.registry_admin_user} {settings.external_url}/v2/_catalog",
+        f"{quote(sys.argv[0])} users list {quote(str(folder.root))}",
+    )
