@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stackgen.folder import StackFolder
     from stackgen.planning import StackPlan
 
-_TEXT = 0o644
+_TEXT, _FOLDER = 0o644, 0o755
 
 
 @contextlib.contextmanager
@@ -110,11 +110,18 @@ def _carry_out(folder: StackFolder, step: dict[str, Any]) -> None:
     staged = folder.staging / step["from"]
     if not staged.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folders(target.parent)
     if step["was"] is not None and target.exists() and digest(target.read_bytes()) != step["was"]:
         target = target.with_name(target.name + ".new")  # edited between the crash and this recovery
     staged.replace(target)
     _sync_folder(target.parent)
+
+
+def _make_folders(path: Path) -> None:
+    """Makes a folder and its parents for containers to look into, whatever the operator's umask."""
+    for missing in [one for one in (path, *path.parents) if not one.exists()][::-1]:
+        missing.mkdir(exist_ok=True)
+        missing.chmod(_FOLDER)
 
 
 def _stage(folder: StackFolder, number: int, change: Change) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """init, plan and render on a folder, as people use them."""
 
 import json
+import os
+import subprocess
+import sys
 
 import yaml
 
@@ -78,3 +81,35 @@ def test_all_errors_of_a_settings_file_come_at_once(stackgen, folder):
 def test_profiles_are_switched_in_the_settings_file(stackgen, folder):
     """An unknown profile is refused by name."""
     assert "there is no profile" in stackgen("enable", "nonsense", folder.root, code=1).stderr
+
+
+def test_a_strict_umask_does_not_lock_the_containers_out(stackgen, tmp_path):
+    """Rendered folders are for containers of other users to read; secrets stay closed."""
+    before = os.umask(0o077)
+    try:
+        stackgen("init", "mystack", "--domain", "registry.example.com", "--yes")
+    finally:
+        os.umask(before)
+    for name in ("nginx", "nginx/conf.d", "config", "certs"):
+        assert (tmp_path / "mystack" / name).stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "mystack/nginx/nginx.conf").stat().st_mode & 0o777 == 0o644
+    for name in ("secrets", "ca"):
+        assert (tmp_path / "mystack" / name).stat().st_mode & 0o007 == 0
+
+
+def test_completion_scripts_are_printed_for_each_shell(stackgen):
+    """And complete the names of commands."""
+    for shell in ("bash", "zsh", "fish"):
+        assert "_STACKGEN_COMPLETE" in stackgen("completion", shell).stdout
+    environment = os.environ | {"_STACKGEN_COMPLETE": "bash_complete", "COMP_WORDS": "stackgen ren", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "stackgen"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "render" in done.stdout
+
+
+def test_one_setting_is_explained(stackgen):
+    """With its default and what to write; near names are proposed."""
+    assert "no scheme" in stackgen("settings", "service_domain").stdout
+    assert "SERVICE_DOMAIN" in stackgen("settings", "SERVICE_DOMIAN", code=1).stderr
+    assert json.loads(stackgen("settings", "--as", "schema").stdout)["properties"]["HTTPS_PORT"]["maximum"] == 65535
