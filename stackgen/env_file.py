@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from stackgen.dotenv import ParsedEnv, Problem, parse_dotenv
 from stackgen.errors import StackgenError
+from stackgen.profiles import BASE, load_profiles
 from stackgen.settings import StackSettings
 
 if TYPE_CHECKING:
@@ -161,6 +162,11 @@ def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Prob
     def problem(name: str, reason: str, remedy: str) -> Problem:
         return Problem(parsed.line_of(name), name, reason, remedy)
 
+    known = [profile.name for profile in load_profiles() if profile.name != BASE]
+    for profile in settings.compose_profiles:
+        near = difflib.get_close_matches(profile, known, n=1, cutoff=_ALIKE)
+        if profile not in known and near:
+            yield problem("COMPOSE_PROFILES", f"names {profile!r}; did you mean {near[0]}?", f"write {near[0]}")
     if settings.proxy == "nginx" and settings.http_port == settings.https_port:
         yield problem("HTTP_PORT", f"is {settings.http_port}, and so is HTTPS_PORT", "use two ports, or HTTP_PORT=0")
     if settings.registry_version and settings.registry_image and _has_tag(settings.registry_image):
