@@ -122,12 +122,10 @@ class Files:
     def make_folder(self, folder: Path) -> None:
         """Makes a folder and those above it; durable only after `sync_folders`."""
         for _ in range(_TRIES):
-            try:
+            # Not there: someone removed it as empty at this moment, or a planted link leads elsewhere.
+            with contextlib.suppress(FileNotFoundError):
                 folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
                 return os.close(self.open(folder, os.O_RDONLY | os.O_DIRECTORY))
-            except FileNotFoundError:
-                if folder.is_dir():  # it is there, but through a link
-                    raise
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
 
     def sync_folders(self, folder: Path) -> None:

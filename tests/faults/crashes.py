@@ -1,0 +1,102 @@
+"""Kills and power cuts under eight writers: everything acknowledged must be there afterwards."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from tests.faults.disks import disk
+from tests.faults.outcome import Outcome
+from tests.faults.registries import start_ours, start_peer
+from tests.faults.writers import Ledger, write, zero_links
+
+
+def starter(folder, peer=None):
+    """Starts the registry under test on a root."""
+    return (lambda root: start_peer(peer, folder, root)) if peer else (lambda root: start_ours(folder, root))
+
+
+def kill_runs(folder, *, count, seed, peer=None):
+    """Kills the whole process group `count` times while eight writers push."""
+    root = folder / "root"
+    root.mkdir(parents=True)
+    return _cycles(
+        folder,
+        lambda: root,
+        count=count,
+        seed=seed,
+        peer=peer,
+        crash=lambda running: running.kill(),
+        after=lambda: None,
+    )
+
+
+def power_cuts(folder, *, kind, count, seed, peer=None):
+    """Cuts the power of a loop-mounted disk `count` times while eight writers push."""
+    with disk(folder, kind) as made:
+
+        def crash(running):
+            made.cut_power()
+            running.kill()
+
+        def restore():
+            made.detach()
+            made.attach()
+
+        return _cycles(folder, lambda: made.mount, count=count, seed=seed, peer=peer, crash=crash, after=restore)
+
+
+def _cycles(folder, root, *, count, seed, peer, crash, after):
+    pick, ledger, outcome = random.Random(seed), Ledger(), Outcome()
+    start = starter(folder, peer)
+    for cycle in range(count + 1):
+        outcome.violations += [f"cycle {cycle}: zero-byte link {path}" for path in zero_links(root())]
+        began = time.monotonic()
+        with start(root()) as running:
+            outcome.counts["slowest start, ms"] = max(
+                outcome.counts["slowest start, ms"], int((time.monotonic() - began) * 1000)
+            )
+            outcome.violations += [f"cycle {cycle}: {problem}" for problem in ledger.problems(running.port)]
+            if cycle == count:
+                break
+            before = ledger.pushes
+            threads = write(running.port, ledger, seed=f"{seed}/{cycle}", seconds=10)
+            time.sleep(pick.uniform(0.05, 0.6))
+            crash(running)
+            for thread in threads:
+                thread.join()
+            outcome.counts["acknowledged"] += ledger.pushes - before
+        outcome.counts["crashes"] += 1
+        after()
+    outcome.counts["refused"] = len(ledger.refusals)
+    return outcome
+
+
+def stop_runs(folder, *, count, seed):
+    """Stops one worker process for a while (SIGSTOP) under load: the others go on, and nothing is lost."""
+    root = folder / "root"
+    root.mkdir(parents=True)
+    pick, ledger, outcome = random.Random(seed), Ledger(), Outcome()
+    with start_ours(folder, root) as running:
+        for cycle in range(count):
+            threads = write(running.port, ledger, seed=f"{seed}/{cycle}", seconds=1.0)
+            time.sleep(pick.uniform(0.05, 0.3))
+            worker = pick.choice(children_of(running.process.pid))
+            os.kill(worker, signal.SIGSTOP)
+            time.sleep(pick.uniform(0.05, 0.5))
+            os.kill(worker, signal.SIGCONT)
+            for thread in threads:
+                thread.join()
+            outcome.counts["stops"] += 1
+            outcome.violations += [f"cycle {cycle}: {problem}" for problem in ledger.problems(running.port)]
+        outcome.violations += ledger.refusals + ledger.cut
+    outcome.counts["acknowledged"] = ledger.pushes
+    return outcome
+
+
+def children_of(pid):
+    """Process ids of the workers."""
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
