@@ -62,6 +62,9 @@ class Client:
     def __init__(self, port, timeout=20):
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
+    def __del__(self):
+        self._connection.close()
+
     def ask(self, method, path, body=None, headers=None):
         """Status, headers and body of an answer; FAILURES if there is none."""
         try:
