@@ -14,6 +14,7 @@ import bcrypt
 
 from registry_app.auth.failures import Failures, Standing
 from registry_app.auth.htpasswd import LONGEST_PASSWORD, StoredHash, Users
+from registry_app.auth.joining import JoinedChecks
 from registry_app.auth.lane import Lane, LaneFullError
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ class Memory:
     def fingerprint(self, credentials: Credentials, stored: StoredHash) -> bytes:
         """What stands for this credential against this hash."""
         parts = (credentials.user.encode(), credentials.password, stored.text)
+        return self._digest(parts)
+
+    def claim(self, credentials: Credentials) -> bytes:
+        """What stands for this credential, whether there is such a user or not."""
+        return self._digest((credentials.user.encode(), credentials.password))
+
+    def _digest(self, parts: tuple[bytes, ...]) -> bytes:
         message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
         return hmac.digest(self._key, message, "sha256")
 
@@ -101,6 +109,8 @@ class Verifier:
         self._failures = Failures()
         self._proven = Lane("logins-proven", places=64)
         self._unproven = Lane("logins", places=PLACES, niceness=NICENESS)
+        self._joined_proven = JoinedChecks(places=64)
+        self._joined = JoinedChecks(places=2 * PLACES)
 
     def knows(self, user: str) -> bool:
         """Whether there is such a user. For the audit log; never for an answer."""
@@ -115,7 +125,9 @@ class Verifier:
             return True
         check = partial(_check, credentials.password, valid, users.most_work(wall))
         proven = any(self._memory.knows(fingerprint) for fingerprint in prints.values())
-        if (match := self._run(check, credentials, address, proven=proven)) is not None:
+        # The hashes belong to the claim: a check that began before a change says nothing about the time after it.
+        claim = (self._memory.claim(credentials), *prints.values())
+        if (match := self._run(claim, check, credentials, address, proven=proven)) is not None:
             self._memory.keep(prints[match], self._clock())
             self._failures.succeeded(address, credentials.user)
             return True
@@ -125,13 +137,19 @@ class Verifier:
         return False
 
     def _run(
-        self, check: Callable[[], StoredHash | None], credentials: Credentials, address: str, *, proven: bool
+        self,
+        claim: tuple[bytes, ...],
+        check: Callable[[], StoredHash | None],
+        credentials: Credentials,
+        address: str,
+        *,
+        proven: bool,
     ) -> StoredHash | None:
-        if proven:
-            return self._proven.run(check, Standing())
         standing = self._failures.standing(address, credentials.user, self._clock())
         try:
-            return self._unproven.run(check, standing)
+            if proven:
+                return self._joined_proven.run(claim, lambda: self._proven.run(check, Standing()))
+            return self._joined.run(claim, lambda: self._unproven.run(check, standing))
         except LaneFullError:
             raise TooManyAttemptsError(standing.retry_after or 1, checked=False) from None
 
