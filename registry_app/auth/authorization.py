@@ -43,9 +43,14 @@ class Authorizer:
 
     def readable(self, identity: Identity) -> Callable[[str], bool]:
         """A test for repositories that the caller may see in the catalog and in searches: listed and pulled."""
-        rules = self._rules()
+        rules = self._rules().applying_to(identity)
+        listing = [rule for rule in rules if Action.CATALOG in rule.actions]
+        pulling = [rule for rule in rules if Action.PULL in rule.actions]
+
+        if all(any("**" in rule.repositories for rule in granting) for granting in (listing, pulling)):
+            return lambda _repository: True
 
         def visible(repository: str) -> bool:
-            return all(decide(rules, identity, a, repository).allowed for a in (Action.CATALOG, Action.PULL))
+            return any(rule.covers(repository) for rule in listing) and any(rule.covers(repository) for rule in pulling)
 
         return visible

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from registry_app.storage.files import Files
     from registry_app.storage.layout import Layout
+    from registry_app.storage.listings import Listings
     from registry_app.storage.locks import Locks
     from registry_app.storage.trash import Trash
 
@@ -29,13 +31,22 @@ class Repositories:
     """The repositories of one store: whatever has layers or manifests."""
 
     def __init__(
-        self, layout: Layout, files: Files, locks: Locks, *, trash: Trash, clock: Callable[[], float] = time.time
+        self,
+        layout: Layout,
+        files: Files,
+        locks: Locks,
+        *,
+        trash: Trash,
+        listings: Listings,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._layout = layout
         self._files = files
         self._locks = locks
         self._trash = trash
         self._clock = clock
+        self._listings = listings
+        self._root = str(layout.repositories)
 
     def all(self) -> Iterator[Repository]:
         """Every repository, sorted by component; walks the tree as far as it is read."""
@@ -83,13 +94,13 @@ class Repositories:
         self, components: tuple[str, ...], after: tuple[str, ...], *, parts: frozenset[str] = _PARTS
     ) -> Iterator[Repository]:
         """Repositories under these components; `after` is what of the lower bound is left at this depth."""
-        names = self._files.names(self._layout.repositories.joinpath(*components))
+        names = self._listings.names("/".join((self._root, *components)))
         if components and not after and parts.intersection(names):
             yield Repository("/".join(components))
         if len(components) >= _DEEPEST:
             return
-        for name in sorted(names):
-            if not name.startswith("_") and (not after or name >= after[0]):
+        for name in names[bisect_left(names, after[0]) if after else 0 :]:
+            if not name.startswith("_"):
                 below = (*components, name)
                 if after and name == after[0]:
                     yield from self._at_bound(below, after[1:])

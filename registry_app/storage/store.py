@@ -12,6 +12,7 @@ from registry_app.storage.blobs import Blobs, Contents
 from registry_app.storage.epochs import Epochs
 from registry_app.storage.files import FOLDER_MODE, Files, sync_folder, write_new
 from registry_app.storage.layout import Layout
+from registry_app.storage.listings import Listings
 from registry_app.storage.locks import Locks
 from registry_app.storage.manifests import Manifests
 from registry_app.storage.referrers import Referrers
@@ -85,7 +86,8 @@ def open_storage(root: Path, *, reserve_bytes: int = 0, clock: Callable[[], floa
     contents = Contents(layout, files, trash, clock=clock)
     blobs = Blobs(layout, files, contents, locks=locks, trash=trash)
     epochs = Epochs(layout, locks)
-    tags = Tags(layout, files, locks)
+    listings = Listings(files)
+    tags = Tags(layout, files, locks, listings=listings)
     manifests = Manifests(layout, files, contents, tags=tags, locks=locks, epochs=epochs, trash=trash, space=space)
     return Storage(
         layout=layout,
@@ -98,7 +100,7 @@ def open_storage(root: Path, *, reserve_bytes: int = 0, clock: Callable[[], floa
         uploads=Uploads(layout, files, contents, blobs=blobs, locks=locks, space=space, clock=clock),
         manifests=manifests,
         tags=tags,
-        repositories=Repositories(layout, files, locks, trash=trash, clock=clock),
+        repositories=Repositories(layout, files, locks, trash=trash, listings=listings, clock=clock),
         referrers=Referrers(manifests),
         space=space,
         clock=clock,

@@ -1,0 +1,178 @@
+"""Remembered names of folders are never older than the tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from registry_app.oci.names import Repository
+from registry_app.storage import open_storage
+from registry_app.storage.files import Files
+from registry_app.storage.listings import STANDS_STILL, Listings
+
+DIGEST = "sha256:" + "a" * 64
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """A clock at zero."""
+    return Clock()
+
+
+@pytest.fixture
+def listings(tmp_path, clock):
+    """Listings of the folders below tmp_path."""
+    return Listings(Files(tmp_path), clock=clock)
+
+
+def settle(listings, clock, folder):
+    """Looks at a folder until its names are believed."""
+    listings.names(folder)
+    clock.now += STANDS_STILL
+    listings.names(folder)
+
+
+def test_names_come_sorted_and_only_of_folders(listings, tmp_path):
+    """Files, and links to folders, are not among them."""
+    for name in ("b", "a", "c"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert listings.names(str(tmp_path)) == ("a", "b", "c")
+    assert listings.names(str(tmp_path / "nowhere")) == ()
+
+
+def test_a_settled_folder_is_not_read_again(listings, clock, tmp_path, monkeypatch):
+    """Only its time is looked at."""
+    (tmp_path / "a").mkdir()
+    settle(listings, clock, str(tmp_path))
+    monkeypatch.setattr(Files, "names", lambda *_: pytest.fail("read again"))
+    assert listings.names(str(tmp_path)) == ("a",)
+
+
+def test_a_change_shows_at_the_next_look(listings, clock, tmp_path):
+    """Whoever made it, new names and removed ones."""
+    (tmp_path / "a").mkdir()
+    settle(listings, clock, str(tmp_path))
+    (tmp_path / "b").mkdir()
+    assert listings.names(str(tmp_path)) == ("a", "b")
+    settle(listings, clock, str(tmp_path))
+    (tmp_path / "a").rmdir()
+    assert listings.names(str(tmp_path)) == ("b",)
+    shutil.rmtree(tmp_path / "b")
+    assert listings.names(str(tmp_path)) == ()
+
+
+def test_a_change_that_leaves_the_same_time_shows_while_the_time_is_young(listings, clock, tmp_path):
+    """Two changes in one tick of the kernel's clock look like one."""
+    (tmp_path / "a").mkdir()
+    before = tmp_path.stat()
+    assert listings.names(str(tmp_path)) == ("a",)
+    (tmp_path / "b").mkdir()
+    os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    clock.now += STANDS_STILL - 0.1
+    assert listings.names(str(tmp_path)) == ("a", "b")
+
+
+def test_a_folder_that_was_replaced_is_another_folder(listings, clock, tmp_path):
+    """Even with the same time."""
+    folder = tmp_path / "f"
+    (folder / "a").mkdir(parents=True)
+    settle(listings, clock, str(folder))
+    time = folder.stat()
+    folder.rename(tmp_path / "old")
+    (folder / "b").mkdir(parents=True)
+    os.utime(folder, ns=(time.st_atime_ns, time.st_mtime_ns))
+    assert listings.names(str(folder)) == ("b",)
+
+
+def test_memory_is_bounded(listings, tmp_path, monkeypatch):
+    """Old folders are forgotten for new ones."""
+    monkeypatch.setattr("registry_app.storage.listings.MOST_NAMES", 10)
+    for number in range(20):
+        (tmp_path / str(number) / "x").mkdir(parents=True)
+        listings.names(str(tmp_path / str(number)))
+    assert len(listings._known) == 5
+
+
+NAMES = st.sampled_from(["a", "a/b", "a/b/c", "b", "b-c", "b/c", "z"])
+TAGS = st.sampled_from(["1", "2", "latest"])
+
+
+class Trees(RuleBasedStateMachine):
+    """A tree that ours and others change by turns; lists always say what lies there."""
+
+    def __init__(self):
+        super().__init__()
+        import tempfile
+        from pathlib import Path
+
+        self.root = Path(tempfile.mkdtemp())
+        self.storage = open_storage(self.root)
+        self.clock = Clock()
+        for listings in {id(s): s for s in (self.storage.tags._listings, self.storage.repositories._listings)}.values():
+            listings._clock = self.clock
+        self.tree = self.root / "docker/registry/v2/repositories"
+
+    def teardown(self):
+        """Removes the tree."""
+        shutil.rmtree(self.root)
+
+    @rule(name=NAMES, tag=TAGS)
+    def someone_tags(self, name, tag):
+        """A tag appears, as any registry makes it."""
+        link = self.tree / name / "_manifests/tags" / tag / "current/link"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.write_text(DIGEST)
+
+    @rule(name=NAMES, tag=TAGS)
+    def someone_untags(self, name, tag):
+        """A tag goes, with its folder."""
+        shutil.rmtree(self.tree / name / "_manifests/tags" / tag, ignore_errors=True)
+
+    @rule(name=NAMES, tag=TAGS)
+    def someone_untags_halfway(self, name, tag):
+        """The link goes and the folder stays."""
+        (self.tree / name / "_manifests/tags" / tag / "current/link").unlink(missing_ok=True)
+
+    @rule(name=NAMES)
+    def someone_removes(self, name):
+        """A repository goes."""
+        for part in ("_manifests", "_layers", "_uploads"):
+            shutil.rmtree(self.tree / name / part, ignore_errors=True)
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, STANDS_STILL, 60.0]))
+    def time_passes(self, seconds):
+        """Names may be believed from now on."""
+        self.clock.now += seconds
+
+    @invariant()
+    def lists_say_what_lies_there(self):
+        """The catalog, its pages, and every list of tags."""
+        present = {str(p.parent.relative_to(self.tree)) for p in self.tree.rglob("_manifests")}
+        expected = sorted(present, key=lambda name: name.split("/"))
+        assert self.storage.repositories.list() == expected
+        for place, name in enumerate(expected):
+            assert self.storage.repositories.list(last=name, limit=2) == expected[place + 1 : place + 3]
+            links = (self.tree / name / "_manifests/tags").glob("*/current/link")
+            tags = sorted(link.parent.parent.name for link in links)
+            assert self.storage.tags.list(Repository(name)) == tags
+
+
+TestTrees = Trees.TestCase
+TestTrees.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
