@@ -15,6 +15,7 @@ COMMANDS = {
     "htpasswd": "htpasswd",
     "read-only": "read_only",
     "adopt": "adopt",
+    "check": "check",
     "garbage-collect": "garbage_collect",
     "scrub": "scrub",
     "trash": "trash",

@@ -127,3 +127,44 @@ def test_the_version_is_told():
             [sys.executable, "-m", "registry_app", flag], capture_output=True, text=True, check=True
         )
         assert result.stdout.startswith("registry ")
+
+
+def slow_upload(port, location, size=1000):
+    """A client whose chunk has begun and not ended."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=10)
+    client.sendall(
+        f"PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * (size // 2)
+    )
+    return client
+
+
+@pytest.mark.slow
+def test_fifty_slow_uploads_do_not_keep_others_waiting(tmp_path):
+    """With the threads that are the default, each of fifty pulls is answered at once."""
+    with start_registry(tmp_path, config={"stackgen": {"threads": 64}}) as registry:
+        locations = [registry.request("POST", "/v2/a/blobs/uploads/")["Location"] for _ in range(50)]
+        slow = [slow_upload(registry.port, location) for location in locations]
+        try:
+            start = time.monotonic()
+            assert all(registry.request("GET", "/v2/").status == 200 for _ in range(50))
+            assert time.monotonic() - start < 5
+            for client in slow:
+                client.sendall(b"x" * 500)
+            assert all(client.recv(4096).startswith(b"HTTP/1.1 202") for client in slow)
+        finally:
+            for client in slow:
+                client.close()
+
+
+@pytest.mark.slow
+def test_an_upload_under_way_is_finished_when_the_service_stops(tmp_path):
+    """SIGTERM lets running requests end; what comes after is refused."""
+    with start_registry(tmp_path) as registry:
+        location = registry.request("POST", "/v2/a/blobs/uploads/")["Location"]
+        with closing(slow_upload(registry.port, location)) as client:
+            time.sleep(0.2)
+            registry.process.terminate()
+            time.sleep(0.5)
+            client.sendall(b"x" * 500)
+            assert client.recv(4096).startswith(b"HTTP/1.1 202")
+        assert registry.stop() == 0
