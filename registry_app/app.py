@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import falcon
 
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
     from registry_app.settings import RegistrySettings
     from registry_app.storage import Storage
 
-Application = falcon.App[falcon.Request, falcon.Response]
+
+class Application(falcon.App[falcon.Request, falcon.Response]):
+    """Falcon's application, whose middleware sees every request."""
+
+    # Falcon would refuse its own pseudo-method before the middleware that has to say what the request is.
+    _META_METHODS: ClassVar[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

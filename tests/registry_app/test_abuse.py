@@ -238,6 +238,7 @@ def test_forwarded_headers_of_strangers_do_not_reach_a_location(registry, header
     assert location.startswith("/v2/a/blobs/uploads/")
 
 
+@pytest.mark.slow
 def test_absolute_locations_follow_trusted_proxies_alone(tmp_path):
     """With relativeurls off the forwarded host counts from a trusted address only."""
     forged = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "registry.example.com"}
@@ -309,9 +310,9 @@ def test_confusing_manifests_are_refused(registry, body):
 
 
 def test_an_answer_reaches_a_client_that_is_still_sending(tmp_path):
-    """A refusal is read by a client that sends a large body first: 30 of 30, as Go's clients do it."""
+    """A refusal is read by a client that sends a large body first: 9 of 9, as Go's clients do it."""
     with start_registry(tmp_path, users={"alice": "secret"}) as registry:
-        for size in (1_000, 100_000, 3_000_000) * 10:
+        for size in (1_000, 100_000, 3_000_000) * 3:
             answer = registry.request("PUT", "/v2/a/manifests/1", body=b"x" * size, auth=False)
             assert answer.status == 401
 
@@ -389,8 +390,8 @@ def fuzz(registry, count: int, seed: int) -> None:
 
 
 def test_malformed_requests_are_never_a_server_error(registry):
-    """A few hundred of them in every run."""
-    fuzz(registry, 300, seed=int(hashlib.sha256(b"short").hexdigest()[:8], 16))
+    """A hundred of them in every run."""
+    fuzz(registry, 100, seed=int(hashlib.sha256(b"short").hexdigest()[:8], 16))
 
 
 @pytest.mark.slow

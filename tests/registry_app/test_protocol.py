@@ -160,6 +160,7 @@ ROWS = [
     Row("an address outside of the API", "GET", "/v3/", 404, code="NOT_FOUND", headers={"Docker-Distribution-API-Version": None}),
     Row("a method that is not served", "POST", f"{APP}/manifests/1", 405, code="UNSUPPORTED", headers={"Allow": "DELETE, GET, HEAD, PUT, OPTIONS"}),
     Row("a method that nobody knows", "BREW", f"{APP}/manifests/1", 400, code="BAD_REQUEST"),
+    Row("a method that is Falcon's own", "WEBSOCKET", f"{APP}/manifests/1", 405, code="UNSUPPORTED"),
     Row("a preflight is answered", "OPTIONS", f"{APP}/manifests/1", 200, headers={"Allow": ".*PUT.*"}),
     Row("an invalid name", "GET", "/v2/UPPER/manifests/1", 400, code="NAME_INVALID"),
     Row("an invalid name in the middle", "GET", "/v2/a/../b/manifests/1", 400, code="NAME_INVALID"),

@@ -44,6 +44,7 @@ def test_the_internal_listener_tells_health(registry):
         assert (answer.status, answer.body) == (200, b"{}")
 
 
+@pytest.mark.slow
 def test_silent_clients_do_not_keep_threads(registry):
     """More silent connections than threads, each with half a request: others are served within the patience."""
     silent = []
@@ -62,6 +63,7 @@ def test_silent_clients_do_not_keep_threads(registry):
     assert "Traceback" not in registry.log.read_text()
 
 
+@pytest.mark.slow
 def test_the_service_stops_when_it_is_told_to(tmp_path):
     """SIGTERM ends it with exit code 0, a kept-alive connection notwithstanding."""
     with start_registry(tmp_path) as registry:
