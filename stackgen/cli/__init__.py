@@ -23,6 +23,8 @@ COMMANDS = {
     "enable": ("stackgen.cli.enable", "Run a profile beside the registry."),
     "disable": ("stackgen.cli.disable", "Stop running a profile."),
     "profiles": ("stackgen.cli.profiles", "List the profiles."),
+    "doctor": ("stackgen.cli.doctor", "Say what is wrong with the stack or this host, and the way out."),
+    "status": ("stackgen.cli.status", "Show what runs, since when, how full it is and what is due."),
     "pin": ("stackgen.cli.pin", "Write down the digests of the images' tags."),
     "publish": ("stackgen.cli.publish", "Publish the stack as an OCI artifact."),
     "verify": ("stackgen.cli.verify", "Check a published stack and show what would run."),

@@ -79,8 +79,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder, *, tls):
-    """Debian's docker-registry with one user, its tree apart; skipped where the program is not installed."""
+def running(folder, *, tls, users=True):
+    """Debian's docker-registry, with one user or open to all; skipped where the program is not installed."""
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("docker-registry is not installed (scripts/prerequisites)")
@@ -94,8 +94,9 @@ def running(folder, *, tls):
         "log": {"level": "error"},
         "storage": {"filesystem": {"rootdirectory": str(folder / "tree")}, "delete": {"enabled": True}},
         "http": http,
-        "auth": {"htpasswd": {"realm": "peer", "path": str(folder / "htpasswd")}},
     }
+    if users:
+        configuration["auth"] = {"htpasswd": {"realm": "peer", "path": str(folder / "htpasswd")}}
     (folder / "config.yml").write_text(yaml.safe_dump(configuration))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", folder / "config.yml"], stdout=log, stderr=log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ASK = ["docker", "version", "--format", "{{.Server.Version}}"]
+_ASK_MIRRORS = ["docker", "info", "--format", "{{.RegistryConfig.Mirrors}}"]
 _SOCKET = "unix:///var/run/docker.sock"
 _EXEC_ROOT = "/run/stackgen-engine"
 _PACKAGES = "docker.io,iptables,ca-certificates"
@@ -64,6 +66,26 @@ def stop() -> bool:
             )
         time.sleep(0.2)
     return True
+
+
+def set_mirror(address: str | None) -> None:
+    """Let the daemon that `ensure` started ask a mirror of Docker Hub first, or (None) no longer. It goes on running.
+
+    Raises MachineError for any other daemon: its settings are its owner's.
+    """
+    pid = _running_pid()
+    if pid is None:
+        raise MachineError("the engine is not one that scripts/engine started: it keeps its settings")
+    settings = Path("/etc/docker/daemon.json")
+    content = json.loads(settings.read_text()) if settings.exists() else {}
+    content["registry-mirrors"] = [address] if address else []
+    settings.write_text(json.dumps(content, indent=2) + "\n")
+    os.kill(pid, signal.SIGHUP)
+    deadline = time.monotonic() + _PATIENCE
+    while (address or "") not in run(_ASK_MIRRORS, within=20):
+        if time.monotonic() > deadline:
+            raise MachineError(f"the daemon did not take the mirror {address}: see {_log()}")
+        time.sleep(0.1)
 
 
 def _ensure_client() -> None:

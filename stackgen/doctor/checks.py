@@ -1,0 +1,353 @@
+"""The doctor's decisions: facts in, findings out. Pure; each function looks at one matter."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature
+
+from registry_app import issuing
+from stackgen.doctor.findings import Finding, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from cryptography import x509
+
+    from stackgen.doctor import facts
+
+ENGINE_NEEDED = (25, 0)
+"""Health checks with start_interval; a published stack's subfolders of volumes want (26, 0)."""
+ENGINE_PUBLISHED = (26, 0)
+COMPOSE_NEEDED = (2, 20)
+COMPOSE_PUBLISHED = (2, 34)
+ENDING_DAYS = 21
+CLOCK_SECONDS = 60
+LOW_SHARE = 0.10
+_OTHERS = 0o007
+# Docker's own default: a registry on this machine is reached without a check of its certificate.
+_LOOPBACK = {"127.0.0.0/8", "::1/128"}
+
+
+def check_docker(docker: facts.Docker) -> Iterator[Finding]:
+    """The commands and the engine's kind and age."""
+    if not docker.installed:
+        yield Finding(
+            Kind.DOCKER_ABSENT,
+            "docker",
+            "there is no docker command on the PATH",
+            "install Docker Engine: https://docs.docker.com/engine/install/ (or try: stackgen serve)",
+        )
+        return
+    if docker.engine is None:
+        yield Finding(
+            Kind.ENGINE_SILENT, "docker", docker.failure or "the engine does not answer", _silence(docker.failure)
+        )
+    else:
+        yield from _check_engine(docker.engine)
+    if docker.compose is None:
+        yield Finding(
+            Kind.COMPOSE_ABSENT,
+            "docker compose",
+            "the Compose plugin does not answer",
+            "install it: apt-get install docker-compose-plugin (Debian: docker-compose)",
+        )
+    elif docker.compose < COMPOSE_PUBLISHED:
+        lacks = "this stack's compose.yaml" if docker.compose < COMPOSE_NEEDED else "oci:// addresses"
+        yield Finding(
+            Kind.COMPOSE_OLD,
+            "docker compose",
+            f"Compose {_version(docker.compose)} is too old for {lacks}",
+            f"install {_version(COMPOSE_PUBLISHED)} or newer",
+        )
+
+
+def _check_engine(engine: facts.Engine) -> Iterator[Finding]:
+    if engine.version < ENGINE_PUBLISHED:
+        lacks = (
+            "quick starts (start_interval)" if engine.version < ENGINE_NEEDED else "published stacks (volume subpaths)"
+        )
+        yield Finding(
+            Kind.ENGINE_OLD,
+            "engine",
+            f"Docker Engine {_version(engine.version)} lacks {lacks}",
+            f"upgrade to {_version(ENGINE_PUBLISHED)} or newer",
+        )
+    if engine.rootless:
+        yield Finding(
+            Kind.ENGINE_ROOTLESS,
+            "engine",
+            "it runs rootless: ports below 1024 need a setting of the host's, "
+            "and all clients may seem to come from one address",
+            "HTTPS_PORT=8443 and HTTP_PORT=8080, or sysctl net.ipv4.ip_unprivileged_port_start=80",
+        )
+    if engine.remapped:
+        yield Finding(
+            Kind.ENGINE_USERNS,
+            "engine",
+            "it remaps user ids (userns-remap): 10001 in a container is another id on the host",
+            "give secrets/ and STORAGE_DIR to the remapped ids: see /etc/subuid",
+        )
+    if abs(engine.clock_ahead) > CLOCK_SECONDS:
+        yield Finding(
+            Kind.CLOCK_ENGINE,
+            "engine",
+            f"its clock is {engine.clock_ahead:+.0f} s off this machine's: certificates and logins will fail by it",
+            "set the clock of the machine that runs the engine",
+        )
+
+
+def check_services(services: Iterable[facts.Service] | None, expected: frozenset[str]) -> Iterator[Finding]:
+    """Whether every service of the enabled profiles runs and is healthy; nothing where Compose can't be asked."""
+    if services is None:
+        return
+    found = {service.name: service for service in services}
+    if not any(service.state == "running" for service in found.values()):
+        yield Finding(Kind.STACK_STOPPED, "compose.yaml", "no service of the stack runs", "docker compose up -d --wait")
+        return
+    for name in sorted(expected):
+        service = found.get(name)
+        logs = f"docker compose logs --tail 50 {name}"
+        if service is None:
+            yield Finding(Kind.SERVICE_DOWN, name, "it was never started", f"docker compose up -d --wait {name}")
+        elif service.state != "running":
+            yield Finding(Kind.SERVICE_DOWN, name, f"it is {service.state}: {service.status}", logs)
+        elif service.health == "unhealthy":
+            yield Finding(Kind.SERVICE_UNHEALTHY, name, f"it runs but fails its health check: {service.status}", logs)
+
+
+def check_project(services: Iterable[facts.Service] | None, *, folder: str, project: str) -> Iterator[Finding]:
+    """Whether containers of this project were started from another folder: `up` here would replace them."""
+    others = sorted({service.folder for service in services or ()} - {folder, ""})
+    if others:
+        yield Finding(
+            Kind.PROJECT_SHARED,
+            f"COMPOSE_PROJECT_NAME={project}",
+            f"containers of this project were started from {', '.join(others)}: `up` or `down` here would take them",
+            "write another COMPOSE_PROJECT_NAME into one of the two .env files, then render and start it",
+        )
+
+
+def check_ports(ports: Iterable[facts.Port], *, running: bool) -> Iterator[Finding]:
+    """Ports that something else has; a running stack's own ports are its own."""
+    for port in ports if not running else ():
+        if port.taken:
+            yield Finding(
+                Kind.PORT_TAKEN,
+                f"{port.variable}={port.number}",
+                "another program listens on this port",
+                f"see who: ss -ltnp 'sport = :{port.number}'; or write another port into .env and render",
+            )
+
+
+def check_name(name: facts.Name) -> Iterator[Finding]:
+    """Whether this machine finds the registry by its name, and finds itself."""
+    if _is_address(name.host) or name.host == "localhost":
+        return
+    if not name.addresses:
+        yield Finding(
+            Kind.NAME_UNRESOLVED,
+            name.host,
+            "this machine can't resolve it",
+            f"a DNS record, or here: echo '127.0.0.1 {name.host}' | sudo tee -a /etc/hosts",
+        )
+    elif not set(name.addresses) & name.own and not any(ipaddress.ip_address(a).is_loopback for a in name.addresses):
+        yield Finding(
+            Kind.NAME_ELSEWHERE,
+            name.host,
+            f"it resolves to {', '.join(name.addresses)}, not to this machine",
+            "right behind a gateway or NAT; else mend the DNS record, or SERVICE_DOMAIN in .env",
+        )
+
+
+def check_certificates(certificates: facts.Certificates, host: str, *, now: dt.datetime) -> Iterator[Finding]:
+    """Files, pair, dates, name, chain, and what is really served."""
+    put = f"put the certificate with its chain into {certificates.chain_path} and its key into {certificates.key_path}"
+    if certificates.missing:
+        yield Finding(
+            Kind.CERTIFICATE_MISSING, ", ".join(certificates.missing), "not there", f"stackgen render; or {put}"
+        )
+        return
+    if certificates.problem:
+        yield Finding(Kind.CERTIFICATE_UNREADABLE, certificates.chain_path, certificates.problem, put)
+        return
+    leaf, place = certificates.chain[0], certificates.chain_path
+    if not certificates.key_fits:
+        yield Finding(Kind.CERTIFICATE_KEY, certificates.key_path, f"it is not the key of {place}", put)
+    if not issuing.covers(leaf, host):
+        names = ", ".join(issuing.names_of(leaf)) or "no name"
+        yield Finding(Kind.CERTIFICATE_HOST, place, f"it is for {names}, not for {host}", _RENEW)
+    yield from _check_dates(leaf, place, now)
+    if not is_anchored(certificates.chain, certificates.anchors):
+        yield Finding(
+            Kind.CERTIFICATE_CHAIN,
+            place,
+            f"nobody here knows {certificates.chain[-1].issuer.rfc4514_string()}",
+            "append the intermediate certificates, leaf first; a private authority must be trusted by clients",
+        )
+    if certificates.served is not None and certificates.served != leaf:
+        yield Finding(
+            Kind.CERTIFICATE_SERVED,
+            host,
+            "the running stack serves another certificate than the folder holds",
+            "docker compose exec nginx nginx -c /etc/nginx/stack/nginx.conf -s reload",
+        )
+
+
+_RENEW = "with a certificate of the stack's own: stackgen rotate tls; with yours: renew it and put it in place"
+
+
+def _check_dates(leaf: x509.Certificate, place: str, now: dt.datetime) -> Iterator[Finding]:
+    left = leaf.not_valid_after_utc - now
+    if left <= dt.timedelta():
+        yield Finding(Kind.CERTIFICATE_ENDED, place, f"it ended on {leaf.not_valid_after_utc:%Y-%m-%d}", _RENEW)
+    elif left < dt.timedelta(days=ENDING_DAYS):
+        yield Finding(Kind.CERTIFICATE_ENDING, place, f"it ends in {left.days} days", _RENEW)
+    if leaf.not_valid_before_utc > now:
+        yield Finding(
+            Kind.CERTIFICATE_EARLY,
+            place,
+            f"it begins on {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
+            "is this machine's clock right? date -u",
+        )
+
+
+def is_anchored(chain: tuple[x509.Certificate, ...], anchors: Iterable[x509.Certificate]) -> bool:
+    """Whether a chain, leaf first, ends at one of the authorities: each is signed by the next."""
+    known = tuple(anchors)
+    if any(not _signed_by(child, parent) for child, parent in pairwise(chain)):
+        return False
+    return chain[-1] in known or any(_signed_by(chain[-1], anchor) for anchor in known)
+
+
+def _signed_by(child: x509.Certificate, parent: x509.Certificate) -> bool:
+    try:
+        child.verify_directly_issued_by(parent)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def check_trust(
+    engine: facts.Engine | None,
+    trusts: Iterable[facts.EngineTrust],
+    chain: tuple[x509.Certificate, ...],
+    *,
+    authority: str,
+    addresses: tuple[str, ...],
+) -> Iterator[Finding]:
+    """Whether each engine here accepts the registry's certificate; the line that mends it where it does not."""
+    insecure = _insecure_by(engine, authority, addresses) if engine is not None and engine.local else None
+    if insecure is not None and insecure not in _LOOPBACK:
+        yield Finding(
+            Kind.ENGINE_INSECURE,
+            "/etc/docker/daemon.json",
+            f"insecure-registries names {insecure}: passwords go to whoever answers under that name",
+            "take the line out, restart the engine, and let it trust the CA instead (see ENGINE_DISTRUSTS)",
+        )
+    for trust in trusts:
+        skips = trust.engine == "docker" and insecure is not None
+        if chain and not skips and not is_anchored(chain, trust.authorities):
+            yield Finding(
+                Kind.ENGINE_DISTRUSTS,
+                trust.engine,
+                f"its pushes and pulls to {authority} will fail: certificate signed by unknown authority",
+                f"sudo install -D -m 644 certs/ca.crt {trust.place}",
+            )
+
+
+def _insecure_by(engine: facts.Engine, authority: str, addresses: tuple[str, ...]) -> str | None:
+    """The entry of insecure-registries by which the engine skips the check, None where it checks."""
+    for entry in engine.insecure:
+        if entry == authority:
+            return entry
+        if "/" in entry and any(ipaddress.ip_address(one) in ipaddress.ip_network(entry) for one in addresses):
+            return entry
+    return None
+
+
+def check_clock(clock: facts.Clock) -> Iterator[Finding]:
+    """Whether something sets the clock; certificates and tokens depend on it."""
+    if clock.synchronised is False:
+        yield Finding(
+            Kind.CLOCK_UNSET,
+            "clock",
+            "no time service has set this machine's clock",
+            "timedatectl set-ntp true, or install chrony",
+        )
+
+
+def check_disk(disk: facts.Disk) -> Iterator[Finding]:
+    """Space for pushes."""
+    free = f"{disk.free / 2**30:.1f} GiB of {disk.total / 2**30:.1f} GiB are free"
+    remedy = "stackgen gc, delete images, or move STORAGE_DIR to a larger disk"
+    if disk.free <= disk.reserve:
+        yield Finding(
+            Kind.DISK_RESERVE,
+            disk.place,
+            f"{free}; STORAGE_RESERVE keeps {disk.reserve / 2**30:.1f} GiB: pushes are refused, pulls go on",
+            remedy,
+        )
+    elif disk.free < disk.total * LOW_SHARE:
+        yield Finding(Kind.DISK_LOW, disk.place, free, remedy)
+    if disk.inodes_total and disk.inodes_free < disk.inodes_total * LOW_SHARE:
+        yield Finding(
+            Kind.DISK_INODES, disk.place, f"{disk.inodes_free} of {disk.inodes_total} inodes are free", remedy
+        )
+
+
+def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]:
+    """Modes of secrets: nobody else may read them, the containers must."""
+    for file in files:
+        if file.mode is None:
+            yield Finding(Kind.SECRET_MISSING, file.path, "it is missing", "stackgen render makes what is missing")
+            continue
+        if file.mode & _OTHERS:
+            yield Finding(
+                Kind.SECRET_OPEN,
+                file.path,
+                f"its mode is {file.mode:04o}: everybody here can read it",
+                f"chmod o= {file.path}; then rotate it: stackgen rotate --help",
+            )
+        if file.shared and (file.gid != group or not file.mode & 0o040):
+            yield Finding(
+                Kind.SECRET_GROUP,
+                file.path,
+                f"group {file.gid}, mode {file.mode:04o}: the containers' group {group} can't read it",
+                f"sudo chgrp {group} {file.path} && chmod g+r {file.path}",
+            )
+
+
+def check_storage(storage: facts.File | None, *, owner: str) -> Iterator[Finding]:
+    """STORAGE_DIR, which the registry's user must own; None where a volume is used."""
+    if storage is None:
+        return
+    if storage.mode is None or f"{storage.uid}:{storage.gid}" != owner:
+        have = "it is missing" if storage.mode is None else f"it belongs to {storage.uid}:{storage.gid}"
+        yield Finding(
+            Kind.STORAGE_OWNER,
+            storage.path,
+            f"{have}, and the registry runs as {owner}",
+            f"sudo install -d {storage.path} && sudo chown -R {owner} {storage.path}",
+        )
+
+
+def _silence(failure: str) -> str:
+    if "permission denied" in failure.lower():
+        return 'sudo usermod -aG docker "$USER", then log in again'
+    return "sudo systemctl start docker; and is DOCKER_HOST, or the docker context, right?"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _version(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))

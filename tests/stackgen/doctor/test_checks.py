@@ -1,0 +1,235 @@
+"""Each check of the doctor decides from facts alone: what it finds, and what it leaves in peace."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry_app import issuing
+from stackgen.doctor import checks, facts
+from stackgen.doctor.findings import Finding, Kind, Severity, worst
+
+NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+HOST = "registry.example.com"
+ENGINE = facts.Engine((28, 5), rootless=False, remapped=False, insecure=("127.0.0.0/8",), clock_ahead=0.0, local=True)
+DOCKER = facts.Docker(installed=True, engine=ENGINE, compose=(2, 40))
+AUTHORITY = issuing.make_authority(now=NOW)
+STRANGER = issuing.make_authority(now=NOW)
+LEAF = issuing.issue(AUTHORITY, [HOST], now=NOW)
+CERTIFICATES = facts.Certificates(
+    "certs/fullchain.pem",
+    "certs/privkey.pem",
+    chain=(LEAF.certificate, AUTHORITY.certificate),
+    anchors=(AUTHORITY.certificate,),
+)
+DISK = facts.Disk("/srv", free=50 << 30, total=100 << 30, inodes_free=90, inodes_total=100, reserve=1 << 30)
+SECRET = facts.File("secrets/htpasswd", 0o640, uid=0, gid=10001, shared=True)
+
+
+def kinds(findings):
+    """The codes of what was found."""
+    return [finding.kind for finding in findings]
+
+
+def test_nothing_is_found_where_nothing_is_wrong():
+    """A doctor who always finds something is not believed."""
+    assert kinds(checks.check_docker(DOCKER)) == []
+    assert kinds(checks.check_certificates(CERTIFICATES, HOST, now=NOW)) == []
+    assert kinds(checks.check_disk(DISK)) == []
+    assert kinds(checks.check_files([SECRET], group=10001)) == []
+
+
+@pytest.mark.parametrize(
+    ("docker", "found"),
+    [
+        (facts.Docker(installed=False), [Kind.DOCKER_ABSENT]),
+        (facts.Docker(installed=True, failure="permission denied", compose=(2, 40)), [Kind.ENGINE_SILENT]),
+        (replace(DOCKER, compose=None), [Kind.COMPOSE_ABSENT]),
+        (replace(DOCKER, compose=(2, 33)), [Kind.COMPOSE_OLD]),
+        (replace(DOCKER, engine=replace(ENGINE, version=(25, 0))), [Kind.ENGINE_OLD]),
+        (replace(DOCKER, engine=replace(ENGINE, version=(20, 10))), [Kind.ENGINE_OLD]),
+        (replace(DOCKER, engine=replace(ENGINE, rootless=True)), [Kind.ENGINE_ROOTLESS]),
+        (replace(DOCKER, engine=replace(ENGINE, remapped=True)), [Kind.ENGINE_USERNS]),
+        (replace(DOCKER, engine=replace(ENGINE, clock_ahead=-86400.0)), [Kind.CLOCK_ENGINE]),
+    ],
+)
+def test_docker_and_compose(docker, found):
+    """Absent, silent, too old, rootless, remapped, another clock."""
+    assert kinds(checks.check_docker(docker)) == found
+
+
+def test_a_socket_that_is_not_ours_names_the_group():
+    """The commonest reason for silence."""
+    (finding,) = checks.check_docker(facts.Docker(installed=True, failure="permission denied", compose=(2, 40)))
+    assert "usermod -aG docker" in finding.remedy
+
+
+def service(name="nginx", state="running", health="healthy"):
+    """A container as Compose lists it."""
+    return facts.Service(name, state, health, 0, "Up 3 minutes", folder="/srv/mystack")
+
+
+@pytest.mark.parametrize(
+    ("services", "found"),
+    [
+        (None, []),
+        ([service(), service("registry")], []),
+        ([], [Kind.STACK_STOPPED]),
+        ([service(state="exited")], [Kind.STACK_STOPPED]),
+        ([service()], [Kind.SERVICE_DOWN]),
+        ([service(), service("registry", "restarting", "")], [Kind.SERVICE_DOWN]),
+        ([service(), service("registry", "running", "unhealthy")], [Kind.SERVICE_UNHEALTHY]),
+        ([service(), service("registry", "running", "starting")], []),
+    ],
+)
+def test_services(services, found):
+    """A stack at rest is told once; a running one by service."""
+    assert kinds(checks.check_services(services, frozenset({"nginx", "registry"}))) == found
+
+
+def test_a_project_that_two_folders_share_is_found():
+    """`down` in one of them would stop the other's registry."""
+    said = [kinds(checks.check_project([service()], folder=f, project="x")) for f in ("/srv/mystack", "/srv/other")]
+    assert said == [[], [Kind.PROJECT_SHARED]]
+
+
+def test_a_port_is_taken_only_while_the_stack_rests():
+    """Afterwards it is the stack's own."""
+    taken = [facts.Port("HTTPS_PORT", 443, taken=True)]
+    assert kinds(checks.check_ports(taken, running=False)) == [Kind.PORT_TAKEN]
+    assert kinds(checks.check_ports(taken, running=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "addresses", "found"),
+    [
+        (HOST, (), [Kind.NAME_UNRESOLVED]),
+        (HOST, ("198.51.100.9",), [Kind.NAME_ELSEWHERE]),
+        (HOST, ("192.0.2.5",), []),
+        (HOST, ("127.0.0.1",), []),
+        ("localhost", (), []),
+        ("192.0.2.99", (), []),
+    ],
+)
+def test_the_name(host, addresses, found):
+    """Unknown, elsewhere, here; addresses and localhost need no name service."""
+    name = facts.Name(host, addresses, frozenset({"127.0.0.1", "192.0.2.5"}))
+    assert kinds(checks.check_name(name)) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "host", "days", "found"),
+    [
+        ({"missing": ("certs/fullchain.pem",)}, HOST, 0, [Kind.CERTIFICATE_MISSING]),
+        ({"problem": "no PEM"}, HOST, 0, [Kind.CERTIFICATE_UNREADABLE]),
+        ({"key_fits": False}, HOST, 0, [Kind.CERTIFICATE_KEY]),
+        ({}, "other.example.com", 0, [Kind.CERTIFICATE_HOST]),
+        ({}, HOST, 396, [Kind.CERTIFICATE_ENDING]),
+        ({}, HOST, 400, [Kind.CERTIFICATE_ENDED]),
+        ({}, HOST, -2, [Kind.CERTIFICATE_EARLY]),
+        ({"anchors": (STRANGER.certificate,)}, HOST, 0, [Kind.CERTIFICATE_CHAIN]),
+        ({"chain": (LEAF.certificate, STRANGER.certificate)}, HOST, 0, [Kind.CERTIFICATE_CHAIN]),
+        ({"served": STRANGER.certificate}, HOST, 0, [Kind.CERTIFICATE_SERVED]),
+        ({"served": LEAF.certificate}, HOST, 0, []),
+    ],
+)  # fmt: skip
+def test_the_certificate(changes, host, days, found):
+    """Files, key, name, dates, chain, and what is served."""
+    certificates = replace(CERTIFICATES, **changes)
+    assert kinds(checks.check_certificates(certificates, host, now=NOW + dt.timedelta(days=days))) == found
+
+
+@given(days=st.integers(-800, 800))
+def test_exactly_one_thing_is_said_of_a_certificates_dates(days):
+    """Early, fine, ending or ended; never two of them."""
+    said = kinds(checks.check_certificates(CERTIFICATES, HOST, now=NOW + dt.timedelta(days=days)))
+    assert len(said) <= 1
+
+
+def trust(*authorities, engine="docker"):
+    """An engine that takes these authorities."""
+    return facts.EngineTrust(engine, f"/etc/{engine}/certs.d/{HOST}/ca.crt", authorities)
+
+
+def trust_findings(engine, trusts, addresses=("192.0.2.5",)):
+    """What is said of these engines."""
+    chain = CERTIFICATES.chain
+    return list(checks.check_trust(engine, trusts, chain, authority=HOST, addresses=addresses))
+
+
+def test_an_engine_that_does_not_trust_gets_the_exact_line():
+    """Each engine its own place."""
+    findings = trust_findings(
+        ENGINE, [trust(STRANGER.certificate), trust(engine="podman"), trust(AUTHORITY.certificate)]
+    )
+    assert [(f.kind, f.place) for f in findings] == [
+        (Kind.ENGINE_DISTRUSTS, "docker"),
+        (Kind.ENGINE_DISTRUSTS, "podman"),
+    ]
+    assert findings[1].remedy == f"sudo install -D -m 644 certs/ca.crt /etc/podman/certs.d/{HOST}/ca.crt"
+
+
+def test_insecure_registries_are_named_whether_by_host_or_by_network():
+    """And loopback, Docker's own default, is left in peace."""
+    for entry in (HOST, "192.0.2.0/24"):
+        (finding,) = trust_findings(replace(ENGINE, insecure=(entry,)), [trust()])
+        assert finding.kind is Kind.ENGINE_INSECURE
+        assert entry in finding.message
+    assert trust_findings(ENGINE, [trust()], addresses=("127.0.0.1",)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"free": 1 << 29}, [Kind.DISK_RESERVE]),
+        ({"free": 9 << 30}, [Kind.DISK_LOW]),
+        ({"inodes_free": 5}, [Kind.DISK_INODES]),
+        ({"inodes_total": 0, "inodes_free": 0}, []),
+    ],
+)
+def test_the_disk(changes, found):
+    """Reserve reached, low, or out of inodes; file systems without inodes have none to run out of."""
+    assert kinds(checks.check_disk(replace(DISK, **changes))) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"mode": None}, [Kind.SECRET_MISSING]),
+        ({"mode": 0o644}, [Kind.SECRET_OPEN]),
+        ({"gid": 0}, [Kind.SECRET_GROUP]),
+        ({"mode": 0o600}, [Kind.SECRET_GROUP]),
+        ({"mode": 0o600, "shared": False}, []),
+        ({"mode": 0o604}, [Kind.SECRET_OPEN, Kind.SECRET_GROUP]),
+    ],
+)
+def test_secret_files(changes, found):
+    """Nobody else reads them, the containers do."""
+    assert kinds(checks.check_files([replace(SECRET, **changes)], group=10001)) == found
+
+
+def test_the_storage_folder_belongs_to_the_registry():
+    """A volume needs no owner of ours."""
+    folder = facts.File("/srv/registry", 0o755, uid=0, gid=0)
+    assert kinds(checks.check_storage(folder, owner="10001:10001")) == [Kind.STORAGE_OWNER]
+    assert kinds(checks.check_storage(replace(folder, mode=None), owner="10001:10001")) == [Kind.STORAGE_OWNER]
+    assert kinds(checks.check_storage(replace(folder, uid=10001, gid=10001), owner="10001:10001")) == []
+    assert kinds(checks.check_storage(None, owner="10001:10001")) == []
+
+
+def test_a_clock_that_nothing_sets_is_told_and_an_unknown_one_is_not():
+    """No systemd, no verdict."""
+    said = [kinds(checks.check_clock(facts.Clock(NOW, state))) for state in (True, False, None)]
+    assert said == [[], [Kind.CLOCK_UNSET], []]
+
+
+def test_the_worst_finding_decides():
+    """Notes alone are no reason to wake anybody."""
+    note, warning, error = (Finding(k, "", "", "") for k in (Kind.STACK_STOPPED, Kind.DISK_LOW, Kind.SECRET_OPEN))
+    assert worst(()) is None
+    assert worst((note,)) is Severity.NOTE
+    assert worst((note, error, warning)) is Severity.ERROR

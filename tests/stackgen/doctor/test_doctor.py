@@ -1,0 +1,95 @@
+"""`doctor` and `status` on stacks that `init` made: a sound one, and one that somebody broke."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from stackgen.doctor.findings import Kind
+
+# What depends on the machine that runs the tests, not on the stack.
+OF_THE_HOST = {
+    "DOCKER_ABSENT", "ENGINE_SILENT", "ENGINE_OLD", "ENGINE_ROOTLESS", "ENGINE_USERNS", "COMPOSE_ABSENT", "COMPOSE_OLD",
+    "CLOCK_ENGINE", "CLOCK_UNSET", "DISK_RESERVE", "DISK_LOW", "DISK_INODES", "STACK_STOPPED", "ENGINE_DISTRUSTS",
+    "NAME_UNRESOLVED", "PORT_TAKEN", "PROJECT_SHARED",
+}  # fmt: skip
+
+
+@pytest.fixture
+def diagnose(stackgen, folder):
+    """Runs `doctor --json`; the findings by code."""
+
+    def run():
+        for code in (0, 1, 2):
+            try:
+                said = stackgen("doctor", folder.root, "--json", code=code).stdout
+            except AssertionError:
+                continue
+            return {finding["code"]: finding for finding in json.loads(said)["findings"]}
+        raise AssertionError("doctor ended with another code")
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_new_stack_is_sound(diagnose):
+    """Whatever is found is the machine's."""
+    assert set(diagnose()) <= OF_THE_HOST
+
+
+@pytest.mark.slow
+def test_a_broken_stack_is_told_everything_at_once(diagnose, folder, stackgen):
+    """Open secret, missing secret, another certificate's key, a file that is behind: each with its remedy."""
+    folder.htpasswd.chmod(0o644)
+    folder.http_secret.unlink()
+    shutil.copy(folder.authority / "ca.key", folder.root / "certs/privkey.pem")
+    folder.env.write_text(folder.env.read_text() + "LOG_LEVEL=debug\n")
+    found = diagnose()
+    assert {"SECRET_OPEN", "SECRET_MISSING", "CERTIFICATE_KEY", "RENDER_PENDING"} <= set(found)
+    assert all(finding["remedy"] for finding in found.values())
+    assert found["SECRET_OPEN"]["remedy"].startswith(f"chmod o= {folder.htpasswd}")
+    shown = stackgen("doctor", folder.root, code=1).stdout
+    assert "[SECRET_MISSING]" in shown
+    assert "→ stackgen render" in shown
+
+
+@pytest.mark.slow
+def test_settings_that_can_not_be_used_are_a_finding(diagnose, folder):
+    """The doctor is for stacks that don't work."""
+    folder.env.write_text(folder.env.read_text() + "HTTPS_PORT=none\n")
+    assert "line" in diagnose()["SETTINGS_INVALID"]["message"]
+
+
+@pytest.mark.slow
+def test_a_port_that_somebody_has_is_found(diagnose, folder):
+    """By its setting."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        lines = [line for line in folder.env.read_text().splitlines() if not line.startswith("HTTP_PORT=")]
+        folder.env.write_text("\n".join([*lines, f"HTTP_PORT={port}"]) + "\n")
+        assert diagnose()["PORT_TAKEN"]["place"] == f"HTTP_PORT={port}"
+
+
+@pytest.mark.slow
+def test_status_tells_what_is_due(stackgen, folder):
+    """On one screen, and for programs."""
+    folder.env.write_text(folder.env.read_text() + "LOG_LEVEL=debug\n")
+    assert "stackgen plan" in stackgen("status", folder.root).stdout
+    seen = json.loads(stackgen("status", folder.root, "--json").stdout)
+    assert seen["address"] == "https://registry.example.com"
+    assert [line["what"] for line in seen["due"]] == ["render"]
+
+
+def test_every_finding_is_explained_and_nothing_else():
+    """docs/doctor.md against the code: a heading for each, with its severity and meaning."""
+    page = (Path(__file__).parents[3] / "docs/doctor.md").read_text()
+    headings = [line.removeprefix("### ") for line in page.splitlines() if line.startswith("### ")]
+    assert headings == [kind.name for kind in Kind]
+    for kind in Kind:
+        assert f"### {kind.name}\n\n*{kind.severity.name.lower()}* · {kind.meaning}" in page, kind.name
