@@ -16,6 +16,7 @@ from registry_app.debug_listener import open_debug_socket, start_debug_listener
 from registry_app.gc.worker import MaintenanceWorker
 from registry_app.logs import logging_configuration
 from registry_app.maintenance import schedule_of
+from registry_app.preflight import find_worries
 from registry_app.tls import ContextKeeper
 
 if TYPE_CHECKING:
@@ -32,9 +33,36 @@ WORKER_TIMEOUT_SECONDS = 60
 log = logging.getLogger("registry.server")
 
 
+class PortTakenError(Exception):
+    """An address can't be listened on; the text names it."""
+
+
 def serve(settings: RegistrySettings) -> None:
-    """Serves until a signal says stop; running requests then have `drain_timeout` to finish."""
+    """Serves until a signal says stop; running requests then have `drain_timeout` to finish. Raises PortTakenError."""
+    for key, address in (("http.addr", settings.http.address), ("http.debug.addr", _debug_address(settings))):
+        if address is not None and (why := why_not_bindable(address)) is not None:
+            raise PortTakenError(f"{key}: {bind_text(address)}: {why}")
     RegistryServer(settings).run()
+
+
+def why_not_bindable(address: Address) -> str | None:
+    """Why an address can't be listened on now, or None; a unix socket's path is left to gunicorn."""
+    if address.socket:
+        return None
+    host = _host(address)
+    try:
+        socket.create_server((host, address.port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def _host(address: Address) -> str:
+    return address.host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - what an empty host means
+
+
+def _debug_address(settings: RegistrySettings) -> Address | None:
+    return settings.http.debug.address if settings.http.debug else None
 
 
 class QuietLogger(Logger):
@@ -66,9 +94,7 @@ class RegistryServer(BaseApplication):
         return self._service.public
 
     def _announce(self) -> None:
-        for notice in self.settings.notices:
-            log.warning("%s", notice)
-        for line in exposure_warnings(self.settings):
+        for line in (*self.settings.notices, *exposure_warnings(self.settings), *find_worries(self.settings)):
             log.warning("%s", line)
 
     def _start_worker(self, _worker: Worker) -> None:
@@ -120,7 +146,7 @@ def bind_text(address: Address) -> str:
     """An address as gunicorn writes it; no host means every interface, IPv6 included where the kernel has it."""
     if address.socket:
         return f"unix:{address.socket}"
-    host = address.host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - what an empty host means
+    host = _host(address)
     return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
 
 

@@ -18,6 +18,17 @@ def command(config: str | None) -> None:
     \b
     registry serve /etc/docker/registry/config.yml
     """
-    from registry_app.server import serve
+    from registry_app.preflight import find_obstacles
+    from registry_app.server import PortTakenError, serve
 
-    serve(settings_or_exit(config))
+    settings = settings_or_exit(config)
+    obstacles = list(find_obstacles(settings))
+    for obstacle in obstacles:
+        click.echo(f"error: {obstacle}", err=True)
+    if obstacles:
+        raise SystemExit(1)
+    try:
+        serve(settings)
+    except PortTakenError as error:
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(1) from None

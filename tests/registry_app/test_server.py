@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -120,6 +122,73 @@ def test_a_configuration_that_cannot_be_served_ends_with_its_problems_and_no_tra
     assert result.returncode == 1
     assert result.stderr.count("configuration error:") == 2
     assert "Traceback" not in result.stderr
+
+
+def start_in_vain(path, **options):
+    """Error lines of a service that can't start."""
+    command = [sys.executable, "-m", "registry_app", "serve", str(path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20, **options)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+AS_ANOTHER = """
+import os, sys
+from pathlib import Path
+from registry_app.preflight import find_obstacles
+from registry_app.settings import RegistrySettings, StorageSettings
+settings = RegistrySettings(storage=StorageSettings(root=Path(sys.argv[1])))
+os.setgid(10001)
+os.setuid(10001)
+print(*find_obstacles(settings), sep="\\n")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_a_volume_that_belongs_to_root_is_told_with_the_way_out():
+    """As registry:2 leaves it."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "docker/registry/v2").mkdir(parents=True)
+        command = [sys.executable, "-c", AS_ANOTHER, folder]
+        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout
+    assert told.count("\n") == 1
+    assert "Permission denied" in told
+    assert "registry adopt --owner 10001:10001" in told
+
+
+def test_what_stands_in_the_way_of_starting_is_told_without_a_traceback(tmp_path):
+    """A missing certificate, a key of another certificate, a root directory that is a file, a port that is taken."""
+    config = tmp_path / "config.yml"
+    config.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/root}}}}\nhttp: {{tls: {{certificate: /missing, key: /missing}}}}\n"
+    )
+    assert "http.tls: /missing: No such file" in start_in_vain(config)
+    certificate, _ = make_certificate(tmp_path, "one")
+    kept = certificate.read_bytes()
+    _, key = make_certificate(tmp_path, "two")
+    certificate.write_bytes(kept)
+    config.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/root}}}}\nhttp: {{tls: {{certificate: {certificate}, key: {key}}}}}\n"
+    )
+    assert "do they belong together?" in start_in_vain(config)
+    config.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {certificate}}}}}\n")
+    assert "rootdirectory: " in start_in_vain(config)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config.write_text(
+            f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/root}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+        )
+        assert f"http.addr: 127.0.0.1:{port}: Address already in use" in start_in_vain(config)
+
+
+def test_a_missing_htpasswd_file_is_told_and_lets_nobody_in(tmp_path):
+    """The service runs, for the file may come; until then nobody can log in."""
+    missing = {"auth": {"htpasswd": {"path": str(tmp_path / "missing")}}}
+    with start_registry(tmp_path / "r", config=missing) as registry:
+        assert registry.request("GET", "/v2/").status == 401
+        assert "missing: No such file or directory: nobody can log in" in registry.log.read_text()
 
 
 def test_the_version_is_told():
