@@ -128,9 +128,9 @@ class Uploads:
         """
         with failures_told(), self._opened(repository, upload_id, owner) as upload:
             self._require_end(upload, offset)
-            self._receive(upload, stream, length=length)
-            sync_data(upload.data)
-            self._note_received(upload)
+            if self._receive(upload, stream, length=length):
+                sync_data(upload.data)
+                self._note_received(upload)
             return Upload(upload.id, upload.size)
 
     def finish(
@@ -224,11 +224,12 @@ class Uploads:
             range_header = f"0-{max(upload.size - 1, 0)}"
             raise RegistryError(ErrorCode.RANGE_INVALID, headers={"Range": range_header}, offset=upload.size)
 
-    def _receive(self, upload: _Open, stream: ByteStream, *, length: int | None) -> None:
+    def _receive(self, upload: _Open, stream: ByteStream, *, length: int | None) -> bool:
+        """Takes a body in; False for an empty one, which says nothing about what the upload has."""
         self._space.require_room(length or 0)
         first = stream.read(CHUNK)
         if not first and not length:
-            return  # the usual end of an upload: nothing new, and nothing to read again
+            return False  # the usual end of an upload: nothing new, and nothing to read again
         running = self._running(upload, upload.algorithm)
         before = running.copy()
         try:
@@ -240,6 +241,7 @@ class Uploads:
         finally:
             upload.size = running.offset
             self._remember(upload.id, running)
+        return True
 
     def _running(self, upload: _Open, algorithm: str) -> RunningHash:
         """The hash of all that the upload has; reads what this worker has not seen."""
