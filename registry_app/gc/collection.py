@@ -8,6 +8,7 @@ rest. A manifest that is pushed meanwhile writes down what it needs (see `storag
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -197,11 +198,12 @@ def _collect_blobs(
     report: Report,
     sweeper: Sweeper | None,
 ) -> None:
-    for digest in stored_digests(storage):
-        if str(digest) in marked:
+    for text in _stored_names(storage):
+        if text in marked:
             report.marked_blobs += 1
         else:
-            report.candidates.append(digest)
+            with suppress(RegistryError):  # a folder that is none of ours
+                report.candidates.append(Digest.parse(text))
     observer.planned(report)
     for digest in report.candidates:
         path = storage.layout.blob(digest)
@@ -236,15 +238,17 @@ def _empty_trash(storage: Storage, policy: Policy, report: Report) -> None:
 
 def stored_digests(storage: Storage) -> Iterator[Digest]:
     """Every digest that may have content, in order of their first two digits."""
+    for text in _stored_names(storage):
+        with suppress(RegistryError):
+            yield Digest.parse(text)
+
+
+def _stored_names(storage: Storage) -> Iterator[str]:
     for algorithm in ALGORITHMS:
         for prefix in sorted(storage.files.names(storage.layout.blobs / algorithm)):
             for encoded in storage.files.names(storage.layout.blobs / algorithm / prefix):
-                try:
-                    digest = Digest.parse(f"{algorithm}:{encoded}")
-                except RegistryError:
-                    continue
                 if encoded.startswith(prefix):
-                    yield digest
+                    yield f"{algorithm}:{encoded}"
 
 
 def _age(storage: Storage, path: Path) -> float:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from registry_app.storage import Storage
     from registry_app.storage.epochs import ReferenceLog
 
+_LOOK_AT_SPACE = 200
+
 
 @dataclass(slots=True)
 class Sweeper:
@@ -28,6 +30,8 @@ class Sweeper:
     log: ReferenceLog
     run: str = field(init=False)
     longest_lock: float = 0.0
+    _swept: int = 0
+    _short: bool = False
 
     def __post_init__(self) -> None:
         self.run = self.storage.trash.start_run(self.storage.clock(), COLLECTED)
@@ -55,17 +59,24 @@ class Sweeper:
 
     def _take_away(self, path: Path) -> None:
         try:
-            if self.policy.trash <= 0 or self.storage.space.is_short:
-                path.unlink(missing_ok=True)  # on a full disk room is worth more than the way back
-            else:
-                self.storage.trash.throw(self.run, path)
+            if self._keeps_trash():
+                self.storage.trash.throw_leaf(self.run, path)
+                return
         except FileNotFoundError:
             return
         except OSError:  # no room for the trash's own folders
-            path.unlink(missing_ok=True)
-        # No fsync: what comes back by a power cut is collected again.
+            pass
+        # No fsync here: what comes back by a power cut is collected again.
+        path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             path.parent.rmdir()
+
+    def _keeps_trash(self) -> bool:
+        """Whether there is a way back; on a full disk room is worth more. Looks at the disk now and then."""
+        if self._swept % _LOOK_AT_SPACE == 0:
+            self._short = self.storage.space.is_short
+        self._swept += 1
+        return self.policy.trash > 0 and not self._short
 
 
 def _remove_leftovers(folder: Path) -> bool:

@@ -103,5 +103,6 @@ class ReferenceLog:
 
     def holds(self, digest: Digest) -> bool:
         """Whether a manifest refers to this since; exact under the digest's exclusive lock."""
-        self._seen.update(line.rstrip("\n") for line in self._file)
+        if more := self._file.read():
+            self._seen.update(more.split("\n"))
         return str(digest) in self._seen

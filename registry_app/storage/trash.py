@@ -6,6 +6,7 @@ Each run has its folder, named after its time, in which everything keeps its pat
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import uuid
 from datetime import UTC, datetime
@@ -35,9 +36,20 @@ class Trash:
 
     def throw(self, run: str, path: Path) -> None:
         """Moves a file or folder of the tree away in one step; FileNotFoundError if it is not there."""
-        place = self._layout.trash / run / path.relative_to(self._layout.tree)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(place)
+        source = str(path)
+        place = f"{self._layout.trash}/{run}{source[len(str(self._layout.tree)) :]}"
+        try:
+            os.rename(source, place)  # noqa: PTH104 - as `throw_leaf`
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
+            os.rename(source, place)  # noqa: PTH104
+
+    def throw_leaf(self, run: str, path: Path) -> None:
+        """Moves a file away together with its folder, in which nothing else lies; the caller holds its lock.
+
+        A collection does this a hundred thousand times: one rename, and no arithmetic on paths.
+        """
+        self.throw(run, path.parent)
 
     def take_back(self, path: Path) -> bool:
         """Puts a file back that a collection took, from the latest; durable when this returns True."""
