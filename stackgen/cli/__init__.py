@@ -32,6 +32,7 @@ COMMANDS = {
     "users": ("stackgen.cli.users", "Add, change, remove and list users."),
     "access": ("stackgen.cli.access", "Check and explain who may do what."),
     "rotate": ("stackgen.cli.rotate", "Change passwords, keys and certificates while the stack runs."),
+    "gc": ("stackgen.cli.gc", "Remove what no image needs, while the registry serves."),
     "serve": ("stackgen.cli.serve", "Run the registry without Docker, on loopback."),
     "completion": ("stackgen.cli.completion", "Print the script that completes commands in your shell."),
 }

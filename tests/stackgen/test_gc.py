@@ -1,0 +1,44 @@
+"""`stackgen gc` where no container runs."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from registry_app.oci.digests import Digest
+from registry_app.storage import open_storage
+from stackgen.cli.gc import command
+from stackgen.errors import StackgenError
+from stackgen.folder import StackFolder
+from tests.registry_app.storage.pushing import push_blob
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that counts as a stack."""
+    made = StackFolder(tmp_path)
+    made.env.write_text("")
+    return made
+
+
+def test_a_stack_at_rest_says_how_to_start_it(folder):
+    """There is nothing to collect in, and the hint is the command."""
+    with pytest.raises(StackgenError, match="does not run") as caught:
+        CliRunner().invoke(command, [str(folder.root)], catch_exceptions=False)
+    assert "docker compose up" in caught.value.hint
+
+
+def test_the_embedded_registry_is_collected(folder, capfd):
+    """The flags reach the registry's own command, which tells what it would do."""
+    storage = open_storage(folder.root / "data")
+    push_blob(storage, b"orphan")
+    folder.embedded_config.parent.mkdir(parents=True, exist_ok=True)
+    place = {"filesystem": {"rootdirectory": str(folder.root / "data")}}
+    config = {"version": 0.1, "storage": place, "http": {"addr": ":0"}, "stackgen": {"gc": {"grace": "0s"}}}
+    folder.embedded_config.write_text(yaml.safe_dump(config))
+    result = CliRunner().invoke(command, ["--dry-run", str(folder.root)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f"blob eligible for deletion: {Digest.of(b'orphan')}" in capfd.readouterr().out
+    CliRunner().invoke(command, ["--quiet", "--no-trash", str(folder.root)], catch_exceptions=False)
+    assert not storage.layout.blob(Digest.of(b"orphan")).exists()
