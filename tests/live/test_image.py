@@ -1,0 +1,69 @@
+"""The registry's image, built from a stack's folder, is used as people use the image of registry:2."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+import pytest
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def docker(stack):
+    """Runs a docker command that must end well; what it printed."""
+    return lambda *arguments: stack.docker(*map(str, arguments)).stdout
+
+
+def run_in(docker, image, *arguments):
+    """What a command in a fresh container of the image prints."""
+    return docker("run", "--rm", "--network", "none", image, *arguments)
+
+
+def test_the_build_context_gives_an_image_by_itself(stack, docker):
+    """`docker build registry/`, without Compose; a container of it serves pushes with no configuration at all."""
+    name = "stackgen-test-alone:1"
+    extra = stack.settings.build_extra_ca
+    secret = ["--secret", f"id=extra_ca,src={extra}"] if extra else []
+    build = ["docker", "build", "--quiet", *secret, "--tag", name, str(stack.folder / "registry")]
+    subprocess.run(build, check=True, capture_output=True)  # with the plugins of whoever runs the tests
+    container = docker("run", "--detach", "--publish", "127.0.0.1::5000", name).strip()
+    try:
+        address = docker("port", container, "5000/tcp").strip()
+        for _ in range(100):
+            if stack.try_docker("exec", container, "registry", "--version").returncode == 0 and _answers(address):
+                break
+            time.sleep(0.1)
+        docker("tag", name, f"{address}/copy:1")
+        docker("push", "--quiet", f"{address}/copy:1")
+    finally:
+        docker("rm", "--force", "--volumes", container)
+        docker("image", "rm", name, f"{address}/copy:1")
+
+
+def _answers(address):
+    done = subprocess.run(["curl", "-fs", f"http://{address}/healthz"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def test_what_people_type_in_a_registry_s_container_works(stack, docker):
+    """Apache's htpasswd, and upstream's commands from /."""
+    image = stack.registry_image
+    assert run_in(docker, image, "htpasswd", "-Bbn", "alice", "secret").startswith("alice:$2")
+    assert run_in(docker, image, "bin/registry", "--version").startswith("registry ")
+    assert run_in(docker, image, "--version").startswith("registry ")
+    assert "garbage-collect" in run_in(docker, image, "--help")
+    config = "/etc/docker/registry/config.yml"
+    assert "0 blobs marked" in run_in(docker, image, "bin/registry", "garbage-collect", config)
+    assert "admin:" in stack.compose("exec", "registry", "cat", "/auth/htpasswd").stdout
+
+
+def test_the_image_runs_without_root_and_holds_no_tools_of_its_own(stack, docker):
+    """Uid 10001, a registry and nothing to build with."""
+    image = stack.registry_image
+    assert run_in(docker, image, "id", "-u").strip() == "10001"
+    assert run_in(docker, image, "sh", "-c", "ls /opt/registry/bin").split().count("pip") == 0
+    inspected = docker("image", "inspect", "--format", "{{.Config.Env}}", image)
+    assert "SECRET" not in inspected.upper()
+    assert "PASSWORD" not in inspected.upper()
