@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
     from stackgen.folder import StackFolder
     from stackgen.settings import StackSettings
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPair:
+    """A certificate with its chain and its key, as PEM, byte for byte as the user has them."""
+
+    chain: bytes
+    key: bytes = field(repr=False)
 
 
 def _utc_now() -> dt.datetime:
@@ -54,6 +63,26 @@ def check_own(certs: Path, host: str, now: dt.datetime) -> None:
     check_pair(*texts, host, now, chain=chain, key=key)
 
 
+def read_own(chain: Path, key: Path, host: str, *, now: Callable[[], dt.datetime] = _utc_now) -> OwnPair:
+    """The user's pair of certificate and key from anywhere; StackgenError unless it is usable for this host."""
+    try:
+        certificate, private = chain.read_bytes(), key.read_bytes()
+    except OSError as error:
+        raise StackgenError(
+            f"{error.filename} can't be read: {error.strerror}", hint="name readable PEM files with --cert and --key"
+        ) from None
+    check_pair(certificate, private, host, now(), chain=chain, key=key)
+    return OwnPair(chain=certificate, key=private)
+
+
+def put_own(folder: StackFolder, settings: StackSettings, pair: OwnPair) -> None:
+    """The user's pair in CERTS_DIR, where nginx reads it."""
+    certs = folder.resolve(settings.certs_dir)
+    ensure_folder(certs, mode=0o755)
+    put_file(certs / "privkey.pem", pair.key, mode=SHARED, gid=settings.secrets_gid)
+    put_file(certs / "fullchain.pem", pair.chain, mode=PUBLIC)
+
+
 def check_pair(certificate: bytes, private: bytes, host: str, now: dt.datetime, *, chain: Path, key: Path) -> None:
     """StackgenError unless a PEM certificate is in date, for this host, and has this key; files as they are called."""
     try:
@@ -77,7 +106,7 @@ def check_pair(certificate: bytes, private: bytes, host: str, now: dt.datetime, 
 
 
 def _hint(chain: Path, key: Path) -> str:
-    return f"put the certificate with its chain into {chain} and its key into {key}"
+    return f"put the certificate with its chain into {chain} and its key into {key} (init also takes --cert and --key)"
 
 
 def adopt_common_names(certs: Path) -> None:

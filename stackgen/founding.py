@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from stackgen import dotenv
-from stackgen.certificates import ensure_certificates
+from stackgen.certificates import ensure_certificates, put_own
 from stackgen.credentials import ensure_credentials
 from stackgen.diffing import Action, Change
 from stackgen.env_file import describe, read_settings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from stackgen.certificates import OwnPair
     from stackgen.settings import StackSettings
 
 _WELCOME = frozenset({ENV, OVERRIDE, "certs", ".git", ".gitkeep", STATE})
@@ -61,19 +62,21 @@ def check_env(text: str) -> StackSettings:
     return read.settings
 
 
-def make_stack(root: Path, env: str) -> StackSettings:
-    """Makes a stack with these settings; a crash leaves no stack, or the whole of it."""
+def make_stack(root: Path, env: str, *, own: OwnPair | None = None) -> StackSettings:
+    """Makes a stack with these settings, and the user's `own` certificate; a crash leaves no stack, or all of it."""
     check_target(root)
     settings = check_env(env)
     if root.exists() and (_must_stay(root) or any(root.iterdir())):
-        _fill(StackFolder(root), env, settings)
+        _fill(StackFolder(root), env, settings, own)
         return settings
+    if settings.tls == "own" and own is None:
+        ensure_certificates(StackFolder(root), settings)  # checks what is there, under the name that the user knows
     beside = root.absolute().with_name(f".{root.absolute().name}{_SUFFIX}")
     made = _make_folders(beside.parent)
     shutil.rmtree(beside, ignore_errors=True)
     try:
         beside.mkdir()
-        _fill(StackFolder(beside), env, settings)
+        _fill(StackFolder(beside), env, settings, own)
         beside.rename(root)
         _sync(beside.parent)
     except BaseException:
@@ -84,15 +87,17 @@ def make_stack(root: Path, env: str) -> StackSettings:
     return settings
 
 
-def _fill(folder: StackFolder, env: str, settings: StackSettings) -> None:
+def _fill(folder: StackFolder, env: str, settings: StackSettings, own: OwnPair | None) -> None:
     """Everything of a stack in its folder."""
     with exclusive(folder):
         ensure_credentials(folder, settings)
+        if own is not None:
+            put_own(folder, settings, own)
         ensure_certificates(folder, settings)
         prepare_storage(folder, settings)
         made = draft_with(folder, settings)
-        own = () if folder.env.exists() else (Change(ENV, Action.CREATE, None, env.encode()),)
-        write_changes(folder, made.changes, made.lock, unlocked=own)
+        unlocked = () if folder.env.exists() else (Change(ENV, Action.CREATE, None, env.encode()),)
+        write_changes(folder, made.changes, made.lock, unlocked=unlocked)
 
 
 def _must_stay(root: Path) -> bool:

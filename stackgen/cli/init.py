@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from stackgen import founding, hosting, values
+from stackgen.certificates import read_own
 from stackgen.cli import next_steps
 from stackgen.cli.options import examples
 from stackgen.cli.terminal import warn
@@ -27,7 +28,7 @@ ALONE_PORT = 5000
     epilog=examples(
         "stackgen init mystack",
         "stackgen init mystack --domain registry.example.com --yes",
-        "stackgen init mystack --domain registry.example.com --tls own",
+        "stackgen init mystack --domain registry.example.com --cert fullchain.pem --key privkey.pem",
         "stackgen init mystack --proxy none --storage-dir /srv/registry",
         "stackgen init mystack --set BUILD_EXTRA_CA=/etc/ssl/certs/ca-certificates.crt",
     )
@@ -37,6 +38,8 @@ ALONE_PORT = 5000
 @click.option("--https-port", type=click.IntRange(1, 65535), help="Port for TLS; a busy one is refused.")
 @click.option("--http-port", type=click.IntRange(0, 65535), help="Port that leads to HTTPS; 0 for none.")
 @click.option("--tls", type=click.Choice(["local", "own"]), help="A certificate of the stack's own CA, or yours.")
+@click.option("--cert", type=click.Path(path_type=Path), metavar="FILE", help="Your own certificate with its chain.")
+@click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="The key of --cert.")
 @click.option("--proxy", type=click.Choice(["nginx", "none"]), help="What terminates TLS.")
 @click.option("--storage-dir", metavar="PATH", help="Keep images in this folder instead of a volume.")
 @click.option("--admin-user", metavar="NAME", help="The first user.  [default: admin]")
@@ -44,11 +47,17 @@ ALONE_PORT = 5000
 @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Run this profile too; repeatable.")
 @click.option("--set", "others", multiple=True, metavar="NAME=VALUE", help="Any other setting; repeatable.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
-def command(directory: Path, *, others: tuple[str, ...], yes: bool, **answers: object) -> None:
+def command(
+    directory: Path, *, others: tuple[str, ...], yes: bool, cert: Path | None, key: Path | None, **answers: object
+) -> None:
     """Make a stack: settings, secrets, certificate and compose.yaml.
 
     Without options the registry is for this machine alone: localhost, a free port, a certificate of its own CA.
     """
+    if (cert is None) != (key is None):
+        raise click.UsageError("--cert and --key go together")
+    if cert and answers["tls"] == "local":
+        raise click.UsageError("--cert and --key are for --tls own")
     folder = StackFolder(directory)
     if folder.journal.is_file():
         with exclusive(folder):
@@ -64,8 +73,11 @@ def command(directory: Path, *, others: tuple[str, ...], yes: bool, **answers: o
         env = read_env(folder)
     else:
         given = {name: value for name, value in answers.items() if value not in (None, ())}
+        if cert:
+            given["tls"] = "own"
         env = founding.compose_env(propose_settings(directory, given, others, asks=not yes and sys.stdin.isatty()))
-    settings = founding.make_stack(directory, env)
+    own = read_own(cert, key, founding.check_env(env).host) if cert and key else None
+    settings = founding.make_stack(directory, env, own=own)
     next_steps.tell(folder, settings)
 
 

@@ -135,6 +135,35 @@ def test_a_certificate_of_one_s_own_is_taken(stackgen, own_certificate):
     assert "Trust the stack's own CA" not in stackgen(*OWN).stdout
 
 
+def test_a_certificate_named_on_the_command_line_is_copied_in(stackgen, own_certificate, tmp_path):
+    """From anywhere, once, with modes that keep the key from others; the originals stay."""
+    certs = own_certificate()
+    pair = ["--cert", str(certs / "fullchain.pem"), "--key", str(certs / "privkey.pem")]
+    stackgen("init", "fresh", "--domain", "registry.example.com", "--yes", *pair)
+    for name in ("fullchain.pem", "privkey.pem"):
+        assert (tmp_path / "fresh/certs" / name).read_bytes() == (certs / name).read_bytes()
+    assert (tmp_path / "fresh/certs/privkey.pem").stat().st_mode & 0o777 == 0o640
+    assert "TLS=own" in (tmp_path / "fresh/.env").read_text()
+
+
+def test_a_bad_certificate_on_the_command_line_leaves_no_stack(stackgen, own_certificate, tmp_path):
+    """Another host, one of two files, a file that is not there: each is named, by the path that was typed."""
+    certs = own_certificate(host="other.example.com")
+    chain, key = str(certs / "fullchain.pem"), str(certs / "privkey.pem")
+    fresh = ["init", "fresh", "--domain", "registry.example.com", "--yes"]
+    assert "is for other.example.com" in stackgen(*fresh, "--cert", chain, "--key", key, code=1).stderr
+    assert "go together" in stackgen(*fresh, "--cert", chain, code=2).stderr
+    assert "nowhere.pem can't be read" in stackgen(*fresh, "--cert", chain, "--key", "nowhere.pem", code=1).stderr
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_a_missing_certificate_is_named_by_its_place_in_the_stack(stackgen):
+    """Not by a folder that is gone a moment later."""
+    told = stackgen("init", "fresh", "--tls", "own", "--yes", code=1).stderr
+    assert "fresh/certs/fullchain.pem" in told
+    assert "being-made" not in told
+
+
 def test_a_certificate_for_another_host_is_refused(stackgen, own_certificate):
     """Naming both hosts."""
     own_certificate(host="other.example.com")
