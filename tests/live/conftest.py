@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,22 +15,36 @@ from tests.live.stack import LiveStack, running_stack
 
 _CHECKOUT = Path(__file__).parents[2]
 _ENGINE_PATIENCE = 900  # seconds for a set-up from nothing on a slow day
+_WORTH_TELLING = re.compile(r"Docker Engine|Compose|cannot be had")
 
 StackMaker = Callable[..., LiveStack]
 
 
+_REPORT = pytest.StashKey[list[str]]()
+
+
 @pytest.fixture(scope="session")
-def engine() -> None:
+def engine(pytestconfig: pytest.Config) -> None:
     """A Docker Engine with Compose that answers; in CI a must, elsewhere the tests that need it are skipped."""
     done = subprocess.run(
         [_CHECKOUT / "scripts" / "engine"], capture_output=True, text=True, timeout=_ENGINE_PATIENCE, check=False
     )
     if done.returncode == 0:
+        pytestconfig.stash[_REPORT] = [line for line in done.stdout.splitlines() if _WORTH_TELLING.search(line)]
         return
     reason = f"no Docker Engine to test on: {done.stderr.strip()}"
+    pytestconfig.stash[_REPORT] = [reason]
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason}\n{done.stdout}")
     pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say at the end which engine it was, and what could not be had for it."""
+    if report := config.stash.get(_REPORT, []):
+        terminalreporter.section("live tests")
+        for line in report:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
