@@ -52,6 +52,8 @@ def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Li
     """The stack that `stackgen init` gives without a word from the user: nginx with TLS on localhost."""
     with running_stack(tmp_path_factory.mktemp("live") / "mystack") as started:
         yield started
+    # Its layers stay in the build cache; another stack that runs it keeps it.
+    started.try_docker("image", "rm", started.registry_image)
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def running_stack(folder: Path, *, host: str = "localhost", **settings: str) -> 
             raise AssertionError(f"the stack does not start\n{failed.stderr.decode()[-4000:]}\n{state}") from None
         yield stack
     finally:
-        stack.compose("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "20")
+        stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "20")
 
 
 def succeed(
