@@ -50,7 +50,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     """The stack that `stackgen init` gives without a word from the user: nginx with TLS on localhost."""
-    with running_stack(tmp_path_factory.mktemp("live") / "mystack") as started:
+    # The folder's name is the Compose project's: other tests must not have one called the same.
+    with running_stack(tmp_path_factory.mktemp("live") / "live-stack") as started:
         yield started
     # Its layers stay in the build cache; another stack that runs it keeps it.
     started.try_docker("image", "rm", started.registry_image)
@@ -62,7 +63,7 @@ def make_stack(stack: LiveStack, tmp_path: Path) -> Iterator[StackMaker]:
     with ExitStack() as cleanup:
 
         def make(name: str, **settings: str) -> LiveStack:
-            started = running_stack(tmp_path / name, **settings)
+            started = running_stack(tmp_path / f"live-{name}", **settings)
             return cleanup.enter_context(started)
 
         yield make
