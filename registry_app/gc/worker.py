@@ -75,8 +75,8 @@ def is_due(storage: Storage, kind: str, interval: float | None) -> bool:
         return False
     last = last_run(storage, kind)
     if last is None:
-        # A first run of a store that was opened just now finds nothing worth the disk's time.
-        return storage.clock() - storage.layout.own.stat().st_ctime > min(interval, 3600)
+        # A store that was opened for the first time just now holds nothing worth the disk's time.
+        return storage.clock() - storage.opened_first() > min(interval, 3600)
     finished = last.get("finished")
     ago = storage.clock() - finished if isinstance(finished, int | float) else interval
     return not 0 <= ago < interval

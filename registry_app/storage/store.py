@@ -51,6 +51,10 @@ class Storage:
         """Whether the switch is on: every worker process sees its marker file at once."""
         return self.layout.read_only.exists()
 
+    def opened_first(self) -> float:
+        """When the store was opened for the first time, in seconds since 1970."""
+        return self.layout.locks.stat().st_mtime  # made then, and never written to
+
     def why_unreadable(self) -> str | None:
         """Why pulls can't be served, for people; None if they can."""
         try:
@@ -116,3 +120,5 @@ def _make_tree(layout: Layout) -> None:
                 sync_folder(folder)
                 if folder == layout.root:
                     break
+    if not layout.locks.exists():
+        layout.locks.touch(0o600)

@@ -316,7 +316,8 @@ def test_the_summary_of_a_run_is_kept(storage):
 def test_the_schedule_runs_what_is_due_once(storage, clock):
     """Due after the interval, done for the next look of whichever worker."""
     schedule = Schedule(policy=NOW, collect_every=100, scrub_every=1000)
-    clock.now = storage.layout.own.stat().st_ctime + 1
+    clock.now = storage.opened_first() + 1
+    assert storage.why_unwritable() is None, "a look at readiness puts nothing off"
     assert run_due(storage, schedule) == ()
     clock.now += 200
     assert run_due(storage, schedule) == ("gc",)
