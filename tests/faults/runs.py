@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.faults import crashes, disks, histories, races, shortages, syscalls
+from tests.faults import crashes, damage, disks, histories, races, shortages, syscalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,7 @@ RUNS = {
     "power-ext4": Run(about="power cuts on ext4 under 8 writers", act=partial(crashes.power_cuts, kind="ext4"), few=5, many=500, why_not=partial(_no_disk_kind, "ext4"), takes_peer=True),
     "power-xfs": Run(about="power cuts on xfs under 8 writers", act=partial(crashes.power_cuts, kind="xfs"), few=5, many=500, why_not=partial(_no_disk_kind, "xfs"), takes_peer=True),
     "syscalls": Run(about="EIO, ENOSPC or a kill at each system call of a push", act=syscalls.every_call, few=12, many=0, why_not=syscalls.why_not),
+    "bits": Run(about="flipped bits, found by a scrub", act=damage.flipped_bits, few=30, many=1000),
     "full-disk": Run(about="pushes with ever different room left", act=shortages.full_disk, few=10, many=100, why_not=partial(_no_disk_kind, "ext4")),
     "read-only": Run(about="the disk becomes read-only under the service", act=shortages.read_only_disk, few=2, many=50, why_not=partial(_no_disk_kind, "ext4")),
     "memory": Run(about="the kernel kills for want of memory", act=shortages.out_of_memory, few=1, many=50, why_not=_no_memory_groups),
