@@ -128,15 +128,25 @@ class Blobs:
 
         The caller names only repositories that whoever asks may read.
         """
-        with failures_told(), self._locks.using(target, [digest]):
-            for source in sources:
-                if has_link(self._files, self._layout.layer(source, digest), digest):
-                    found = self._contents.find(digest)
-                    if found:
-                        self._contents.renew_lease(found.path)
-                        self.link(target, digest)
-                        return found
+        with failures_told():
+            if self._contents.find(digest) is not None:
+                # The search may be long, so it is done before the lock; what it found is looked at again under it.
+                for source in sources:
+                    if has_link(self._files, self._layout.layer(source, digest), digest):
+                        found = self._mount_from(target, digest, source)
+                        if found is not None:
+                            return found
         raise RegistryError(ErrorCode.BLOB_UNKNOWN, digest=str(digest))
+
+    def _mount_from(self, target: Repository, digest: Digest, source: Repository) -> BlobStat | None:
+        with self._locks.using(target, [digest]):
+            if not has_link(self._files, self._layout.layer(source, digest), digest):
+                return None
+            found = self._contents.find(digest)
+            if found is not None:
+                self._contents.renew_lease(found.path)
+                self.link(target, digest)
+            return found
 
     def link(self, repository: Repository, digest: Digest) -> None:
         """Makes a blob part of a repository, durably; the caller holds the digest's lock."""

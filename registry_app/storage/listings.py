@@ -9,8 +9,8 @@ kernel's clock leave the same time behind.
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +48,9 @@ class Listings:
     def __init__(self, files: Files, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._files = files
         self._clock = clock
-        self._known: OrderedDict[str, _Listing] = OrderedDict()
+        self._known: dict[str, _Listing] = {}  # in the order of remembering
         self._names = 0
+        self._changing = threading.Lock()
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Names of the folders in this folder, sorted; empty if there is no such folder."""
@@ -68,14 +69,19 @@ class Listings:
         return listing.names
 
     def _remember(self, folder: str, listing: _Listing) -> None:
-        self._forget(folder)
-        self._known[folder] = listing
-        self._names += len(listing.names) + 1
-        while self._names > MOST_NAMES and len(self._known) > 1:
-            _oldest, dropped = self._known.popitem(last=False)
-            self._names -= len(dropped.names) + 1
+        with self._changing:
+            self._drop(folder)
+            self._known[folder] = listing
+            self._names += len(listing.names) + 1
+            while self._names > MOST_NAMES and len(self._known) > 1:
+                self._drop(next(iter(self._known)))
 
     def _forget(self, folder: str) -> None:
+        if folder in self._known:
+            with self._changing:
+                self._drop(folder)
+
+    def _drop(self, folder: str) -> None:
         dropped = self._known.pop(folder, None)
         if dropped is not None:
             self._names -= len(dropped.names) + 1

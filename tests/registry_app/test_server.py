@@ -124,6 +124,29 @@ def test_a_configuration_that_cannot_be_served_ends_with_its_problems_and_no_tra
     assert "Traceback" not in result.stderr
 
 
+def test_prefix_host_and_headers_of_the_configuration_reach_every_answer(tmp_path):
+    """As upstream's `http.prefix`, `http.host` and `http.headers` do."""
+    http_settings = {
+        "prefix": "/deep/registry/",
+        "host": "https://r.example.com",
+        "headers": {"X-Site": ["here"], "X-Content-Type-Options": ["nosniff"]},
+    }
+    with start_registry(tmp_path, config={"http": http_settings, "stackgen": {"workers": 1}}) as registry:
+        answer = registry.request("GET", "/deep/registry/v2/")
+        assert (answer.status, answer["X-Site"], answer["Docker-Distribution-API-Version"]) == (
+            200,
+            "here",
+            "registry/2.0",
+        )
+        started = registry.request("POST", "/deep/registry/v2/a/b/blobs/uploads/")
+        assert started["Location"].startswith("https://r.example.com/deep/registry/v2/a/b/blobs/uploads/")
+        path = started["Location"].removeprefix("https://r.example.com")
+        assert registry.request("PATCH", path, body=b"x").status == 202
+        refused = registry.request("GET", "/v2/")
+        assert (refused.status, refused["X-Site"], refused["X-Content-Type-Options"]) == (404, "here", "nosniff")
+        assert b"r.example.com" in registry.request("GET", "/deep/registry/").body
+
+
 def start_in_vain(path, **options):
     """Error lines of a service that can't start."""
     command = [sys.executable, "-m", "registry_app", "serve", str(path)]
