@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.registry_app.nginx import nginx_in_front
 from tests.registry_app.test_protocol import EMPTY, OCI_MANIFEST, digest, encoded, image
 from tests.serving import start_registry
 
@@ -101,6 +102,22 @@ def test_a_chunk_cut_at_any_byte_is_never_acknowledged(registry):
         done = registry.request("PUT", f"{location}&digest={digest(WHOLE)}", body=rest)
         assert done.status == 201, f"cut at {cut}, resumed at {end}: {done.body!r}"
         assert registry.request("DELETE", f"/v2/a/blobs/{digest(WHOLE)}").status == 202
+
+
+def test_a_body_cut_at_any_byte_is_never_a_blob_behind_nginx(registry, tmp_path):
+    """Nginx passes a cut on as a cut, in chunks and by length."""
+    with nginx_in_front(registry, tmp_path) as front:
+        path = f"/v2/a/blobs/uploads/?digest={digest(WHOLE)}"
+        for cut in range(len(CHUNKED)):
+            answer = raw(front, head("POST", path, "Transfer-Encoding: chunked") + CHUNKED[:cut])
+            assert not {201, 202} & set(statuses(answer)), f"cut at {cut}: {answer!r}"
+        for cut in range(len(WHOLE)):
+            answer = raw(front, head("POST", path, f"Content-Length: {len(WHOLE)}") + WHOLE[:cut])
+            assert not {201, 202} & set(statuses(answer)), f"cut at {cut}: {answer!r}"
+        assert front.request("HEAD", f"/v2/a/blobs/{digest(WHOLE)}").status == 404
+        answer = raw(front, head("POST", path, "Transfer-Encoding: chunked", "Connection: close") + CHUNKED, shut=False)
+        assert statuses(answer) == [201], answer
+        assert front.request("DELETE", f"/v2/a/blobs/{digest(WHOLE)}").status == 202
 
 
 def test_a_body_shorter_than_its_length_is_never_accepted(registry):

@@ -129,6 +129,16 @@ class Trees(RuleBasedStateMachine):
         for listings in {id(s): s for s in (self.storage.tags._listings, self.storage.repositories._listings)}.values():
             listings._clock = self.clock
         self.tree = self.root / "docker/registry/v2/repositories"
+        self.moment = 0
+
+    def changed(self, path):
+        """Gives the folders above a change times of their own: in a test all happens in one tick of the kernel."""
+        self.moment += 1
+        for folder in path.parents:
+            if folder == self.root:
+                break
+            if folder.exists():
+                os.utime(folder, ns=(self.moment, self.moment))
 
     def teardown(self):
         """Removes the tree."""
@@ -140,11 +150,13 @@ class Trees(RuleBasedStateMachine):
         link = self.tree / name / "_manifests/tags" / tag / "current/link"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.write_text(DIGEST)
+        self.changed(link)
 
     @rule(name=NAMES, tag=TAGS)
     def someone_untags(self, name, tag):
         """A tag goes, with its folder."""
         shutil.rmtree(self.tree / name / "_manifests/tags" / tag, ignore_errors=True)
+        self.changed(self.tree / name / "_manifests/tags" / tag)
 
     @rule(name=NAMES, tag=TAGS)
     def someone_untags_halfway(self, name, tag):
@@ -156,6 +168,7 @@ class Trees(RuleBasedStateMachine):
         """A repository goes."""
         for part in ("_manifests", "_layers", "_uploads"):
             shutil.rmtree(self.tree / name / part, ignore_errors=True)
+        self.changed(self.tree / name / "_manifests")
 
     @rule(seconds=st.sampled_from([0.0, 1.0, STANDS_STILL, 60.0]))
     def time_passes(self, seconds):
