@@ -32,7 +32,7 @@ def command(
     from registry_app.maintenance import policy_of
 
     settings = settings_or_exit(config)
-    policy = policy_of(settings, untagged=delete_untagged, grace=grace, trash=0 if no_trash else None)
+    policy = policy_of(settings, untagged=delete_untagged or None, grace=grace, trash=0 if no_trash else None)
     observer = Silent() if quiet else Telling(click.echo)
     with storage_or_exit(settings) as storage:
         report = (plan_collection if dry_run else collect)(storage, policy, observer)

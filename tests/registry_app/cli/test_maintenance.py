@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -53,6 +55,19 @@ def test_what_was_collected_can_be_restored(storage, config):
     assert registry("trash", "restore", run, config).output == "restored 2 files\n"
     assert storage.blobs.stat(APP, Digest.of(b"orphan")).size == 6
     assert registry("trash", "restore", run, config).exit_code == 1
+
+
+def test_untagged_manifests_go_with_the_flag_or_by_configuration(storage, config):
+    """What the configuration says holds for a command that says nothing."""
+    old = push_image(storage, "v1", layers=(b"2",))
+    push_image(storage, "v1", layers=(b"3",))
+    assert (
+        f"manifest eligible for deletion: {old}" not in registry("garbage-collect", "-d", "--grace", "0", config).output
+    )
+    assert f"manifest eligible for deletion: {old}" in registry("garbage-collect", "-dm", "--grace", "0", config).output
+    text = Path(config).read_text().replace("stackgen: {reserve: 0}", "stackgen: {reserve: 0, gc: {untagged: true}}")
+    Path(config).write_text(text)
+    assert f"manifest eligible for deletion: {old}" in registry("garbage-collect", "-d", "--grace", "0", config).output
 
 
 def test_without_the_trash_the_room_is_free_at_once(storage, config):
