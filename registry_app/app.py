@@ -59,7 +59,7 @@ def build_service(settings: RegistrySettings) -> Service:
     access = build_access(settings)
     return Service(
         public=build_public(settings, storage, access),
-        debug=build_debug(storage, access),
+        debug=build_debug(settings, storage, access),
         storage=storage,
     )
 
@@ -121,11 +121,13 @@ def accelerator(settings: RegistrySettings, blobs: Path) -> Callable[[Path], str
     return lambda path: location + path.relative_to(blobs).as_posix()
 
 
-def build_debug(storage: Storage, access: Access) -> Application:
+def build_debug(settings: RegistrySettings, storage: Storage, access: Access) -> Application:
     """The application of the internal listener."""
+    configured = "storage.maintenance.readonly is set: pulls alone are served" if settings.storage.read_only else None
+    writable = {"storage": storage.why_unwritable, "mode": lambda: configured, **access.checks}
     app = Application()
     app.add_route("/healthz", Liveness())
     app.add_route("/debug/health", Checks({"storage": storage.why_unreadable}))
-    app.add_route("/debug/ready", Checks({"storage": storage.why_unwritable, **access.checks}))
+    app.add_route("/debug/ready", Checks(writable))
     install_error_handlers(app)
     return app

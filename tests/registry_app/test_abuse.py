@@ -8,6 +8,7 @@ import random
 import re
 import socket
 import time
+from base64 import b64encode
 from contextlib import closing
 
 import pytest
@@ -332,6 +333,25 @@ def test_an_answer_reaches_a_client_that_is_still_sending(tmp_path):
         for size in (1_000, 100_000, 3_000_000) * 3:
             answer = registry.request("PUT", "/v2/a/manifests/1", body=b"x" * size, auth=False)
             assert answer.status == 401
+
+
+def test_an_upload_belongs_to_who_started_it(tmp_path):
+    """Another user, who may push to the same repository, neither sees it nor ends it; it stays as it is."""
+    with start_registry(
+        tmp_path, users={"alice": "secret", "bob": "other"}, config={"stackgen": {"workers": 1}}
+    ) as registry:
+        location = registry.request("POST", "/v2/a/blobs/uploads/")["Location"]
+        assert registry.request("PATCH", location, body=EMPTY).status == 202
+        bob = {"Authorization": "Basic " + b64encode(b"bob:other").decode()}
+        for method, path in (
+            ("GET", location),
+            ("PATCH", location),
+            ("PUT", f"{location}&digest={digest(EMPTY)}"),
+            ("DELETE", location),
+        ):
+            answer = registry.request(method, path, headers=bob)
+            assert (answer.status, json.loads(answer.body)["errors"][0]["code"]) == (404, "BLOB_UPLOAD_UNKNOWN")
+        assert registry.request("PUT", f"{location}&digest={digest(EMPTY)}").status == 201
 
 
 def test_a_client_that_stops_sending_frees_its_thread(registry):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import os
+import re
 import socket
 import ssl
 import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 
@@ -44,6 +47,29 @@ def test_the_internal_listener_tells_health(registry):
     for path in ("/debug/health", "/debug/ready"):
         answer = registry.ask_debug(path)
         assert (answer.status, answer.body) == (200, b"{}")
+
+
+def test_the_page_for_people_shows_the_reader_s_own_address(registry):
+    """With no script in it, and a policy that lets in its own style and nothing else."""
+    answer = registry.request("GET", "/", headers={"Host": "registry.example.com:8443"})
+    assert (answer.status, answer["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert b"docker push registry.example.com:8443/team/my-image:1.0" in answer.body
+    assert b"docker login" not in answer.body  # nobody has to
+    style = re.search(rb"<style>(.*?)</style>", answer.body, re.DOTALL)[1]
+    assert (
+        f"style-src 'sha256-{b64encode(hashlib.sha256(style).digest()).decode()}'" in answer["Content-Security-Policy"]
+    )
+    assert answer["Content-Security-Policy"].startswith("default-src 'none'")
+    assert b"<script" not in answer.body
+
+
+@pytest.mark.parametrize("host", ["<script>alert(1)</script>", 'a"onload="x', "evil/../x", "a b"])
+def test_a_hostile_host_stays_out_of_the_page(registry, host):
+    """What can be no host is not shown."""
+    answer = registry.request("GET", "/", headers={"Host": host})
+    assert answer.status == 200
+    assert host.encode() not in answer.body
+    assert b"registry.example.com" in answer.body
 
 
 @pytest.mark.slow
@@ -212,6 +238,17 @@ def test_a_missing_htpasswd_file_is_told_and_lets_nobody_in(tmp_path):
     with start_registry(tmp_path / "r", config=missing) as registry:
         assert registry.request("GET", "/v2/").status == 401
         assert "missing: No such file or directory: nobody can log in" in registry.log.read_text()
+
+
+def test_a_registry_that_is_configured_read_only_is_ready_for_reads_alone(tmp_path):
+    """`storage.maintenance.readonly`: writes are refused, and readiness says why."""
+    config = {"storage": {"maintenance": {"readonly": {"enabled": True}}}, "stackgen": {"workers": 1}}
+    with start_registry(tmp_path, config=config) as registry:
+        assert registry.request("POST", "/v2/a/blobs/uploads/").status == 405
+        assert registry.request("GET", "/v2/").status == 200
+        ready = registry.ask_debug("/debug/ready")
+        assert (ready.status, b"storage.maintenance.readonly" in ready.body) == (503, True)
+        assert registry.ask_debug("/debug/health").status == 200
 
 
 def test_the_version_is_told():
