@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -63,21 +63,25 @@ class PlanInputs:
 def plan_stack(inputs: PlanInputs) -> StackPlan:
     """Every file of the stack that these inputs describe."""
     context = [_context_file(path, content) for path, content in _build_context(inputs)]
-    renderer = Renderer(template_names(inputs, context_hash=_hash_of(context)))
-    rendered = [_rendered(renderer, name, source) for name, source in _tree_files(inputs.profiles)]
-    if _is_inside(inputs.settings.configs_dir):
-        path = f"{_normal(inputs.settings.configs_dir)}/config.yml"
-        rendered.append(
-            _text(path, render_config(inputs.settings, container_place(inputs.settings), version=__version__))
-        )
+    names = template_names(inputs, context_hash=_hash_of(context))
+    renderer = Renderer(names)
+    config = _text("config.yml", render_config(inputs.settings, container_place(inputs.settings), version=__version__))
+    trees = [_rendered(renderer, name, source) for name, source in _tree_files(inputs.profiles)]
     if inputs.settings.proxy != "nginx":
-        rendered = [one for one in rendered if not one.path.startswith("nginx/")]
+        trees = [one for one in trees if not one.path.startswith("nginx/")]
+    # Compose makes a container anew when a label changes, not when a file in a folder that it mounts does.
+    hashes = {"config": _short_hash([config])} | {
+        top: _short_hash([one for one in trees if one.path.startswith(f"{top}/")])
+        for top in dict.fromkeys(one.path.partition("/")[0] for one in trees)
+    }
+    if _is_inside(inputs.settings.configs_dir):
+        trees.append(replace(config, path=f"{_normal(inputs.settings.configs_dir)}/{config.path}"))
     own = [
         _text(".env.example", example_env()),
         _text(".gitignore", renderer.render("templates/gitignore.j2")),
         *context,
-        *rendered,
-        _text(folder.COMPOSE, _compose(renderer, inputs.profiles)),
+        *trees,
+        _text(folder.COMPOSE, _compose(Renderer(names | {"hashes": hashes}), inputs.profiles)),
     ]
     return StackPlan(tuple(own))
 
@@ -144,6 +148,10 @@ def _hash_of(files: list[PlannedFile]) -> str:
     for one in files:
         total.update(f"{one.path}\0{one.mode:o}\0{hashlib.sha256(one.content).hexdigest()}\0".encode())
     return total.hexdigest()
+
+
+def _short_hash(files: list[PlannedFile]) -> str:
+    return _hash_of(files)[:12]
 
 
 def _tree_files(profiles: tuple[Profile, ...]) -> Iterator[tuple[str, Any]]:

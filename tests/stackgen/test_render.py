@@ -36,8 +36,11 @@ def test_a_changed_setting_is_shown_by_plan_and_written_by_render(stackgen, fold
     """Exit code 2 tells a script that a render is due."""
     add(folder, "REGISTRY_WORKERS=5")
     assert "+  workers: 5" in stackgen("plan", folder.root, code=2).stdout
-    (change,) = json.loads(stackgen("plan", folder.root, "--json", code=2).stdout)["changes"]
-    assert (change["path"], change["action"]) == ("config/config.yml", "update")
+    changes = json.loads(stackgen("plan", folder.root, "--json", code=2).stdout)["changes"]
+    assert [(change["path"], change["action"]) for change in changes] == [
+        ("config/config.yml", "update"),
+        ("compose.yaml", "update"),
+    ]
     stackgen("render", folder.root)
     assert yaml.safe_load((folder.root / "config/config.yml").read_text())["stackgen"]["workers"] == 5
 
@@ -76,6 +79,25 @@ def test_all_errors_of_a_settings_file_come_at_once(stackgen, folder):
         assert f"line {line}: " in output
         assert word in output
     assert output.count("->") == 5
+
+
+def labels(folder):
+    """The label of each service that names its configuration."""
+    services = yaml.safe_load(folder.compose.read_text())["services"]
+    return {name: service["labels"]["stackgen.config"] for name, service in services.items() if "labels" in service}
+
+
+def test_a_changed_configuration_reaches_its_container_by_the_next_up(stackgen, folder):
+    """Compose sees labels, not the content of mounted folders: only the service whose file changed gets another one."""
+    before = labels(folder)
+    add(folder, "REGISTRY_WORKERS=5")
+    stackgen("render", folder.root)
+    workers = labels(folder)
+    assert {name for name in before if before[name] != workers[name]} == {"registry"}
+    add(folder, "HSTS=true")
+    stackgen("render", folder.root)
+    hsts = labels(folder)
+    assert {name for name in before if workers[name] != hsts[name]} == {"nginx"}
 
 
 def test_profiles_are_switched_in_the_settings_file(stackgen, folder):

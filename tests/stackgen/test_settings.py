@@ -42,16 +42,16 @@ def test_a_settings_file_of_good_values_comes_out_unchanged(values):
 
 @pytest.mark.slow
 @given(settings_files())
-@settings(max_examples=1500)
-def test_fifteen_hundred_settings_files(values):
+@settings(max_examples=1000)
+def test_a_thousand_settings_files(values):
     """The same once more, for longer."""
     check(values)
 
 
 @pytest.mark.slow
 @given(settings_files(hostile=False))
-@settings(max_examples=1500)
-def test_fifteen_hundred_settings_files_of_good_values(values):
+@settings(max_examples=1000)
+def test_a_thousand_settings_files_of_good_values(values):
     """The same once more, for longer."""
     check(values)
 
