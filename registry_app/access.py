@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from registry_app.auth.authentication import LoginFailure
     from registry_app.auth.policy import Rules
+    from registry_app.metrics.traffic import Traffic
     from registry_app.settings import RegistrySettings
 
 
@@ -32,8 +33,11 @@ class Access:
     checks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
 
 
-def build_access(settings: RegistrySettings) -> Access:
-    """Everything about access. Without htpasswd and access file everyone may do everything, as with registry:2."""
+def build_access(settings: RegistrySettings, traffic: Traffic | None = None) -> Access:
+    """Everything about access. Without htpasswd and access file everyone may do everything, as with registry:2.
+
+    `traffic` counts failed logins and what the verifier remembered.
+    """
     audit = AuditLog(settings.audit_log) if settings.audit_log is not None else None
     checks: dict[str, Callable[[], str | None]] = {}
     rules = _build_rules(settings.access_file, with_users=settings.htpasswd is not None, checks=checks)
@@ -43,8 +47,11 @@ def build_access(settings: RegistrySettings) -> Access:
         return Access(Authorizer(Authenticator(None), rules), audit, checks)
     users = WatchedFile(settings.htpasswd.path, parse_htpasswd, fallback=Users())
     checks["users"] = lambda: users.why_stale() or "; ".join(users.current().problems) or None
+    remembered = traffic.login_remembered if traffic is not None else lambda _: None
     authenticator = Authenticator(
-        Verifier(users.current), realm=settings.htpasswd.realm, on_failure=_failure_recorder(audit)
+        Verifier(users.current, on_lookup=remembered),
+        realm=settings.htpasswd.realm,
+        on_failure=_failure_recorder(audit, traffic),
     )
     return Access(Authorizer(authenticator, rules), audit, checks)
 
@@ -59,7 +66,11 @@ def _build_rules(
     return watched.current
 
 
-def _failure_recorder(audit: AuditLog | None) -> Callable[[LoginFailure], None]:
-    if audit is None:
-        return lambda _: None
-    return lambda failed: audit.record("login", user=failed.user, address=failed.address, result=failed.reason)
+def _failure_recorder(audit: AuditLog | None, traffic: Traffic | None) -> Callable[[LoginFailure], None]:
+    def record(failed: LoginFailure) -> None:
+        if traffic is not None:
+            traffic.login_failed(failed.user, failed.address)
+        if audit is not None:
+            audit.record("login", user=failed.user, address=failed.address, result=failed.reason)
+
+    return record

@@ -14,6 +14,7 @@ from registry_app.http.blobs import BlobResource
 from registry_app.http.errors import install_error_handlers
 from registry_app.http.gate import Gate
 from registry_app.http.health import Checks, Liveness
+from registry_app.http.instrumentation import Instrumentation, MetricsPage
 from registry_app.http.listings import CatalogResource, ReferrersResource, RepositoryResource, TagsResource
 from registry_app.http.locations import Locations
 from registry_app.http.manifests import ManifestResource
@@ -24,6 +25,7 @@ from registry_app.http.search import SearchPingResource, SearchResource
 from registry_app.http.sending import BlobSender
 from registry_app.http.upload_state import UploadSigner
 from registry_app.http.uploads import UploadAnswers, UploadResource, UploadsResource
+from registry_app.monitoring import Monitoring, build_monitoring
 from registry_app.storage import open_storage
 from registry_app.web.home import HomeResource
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from registry_app.access import Access
     from registry_app.auth.authorization import Authorizer
+    from registry_app.metrics.sharing import SharedFolder
     from registry_app.settings import RegistrySettings
     from registry_app.storage import Storage
 
@@ -53,13 +56,16 @@ class Service:
     storage: Storage
 
 
-def build_service(settings: RegistrySettings) -> Service:
-    """Everything that one worker process needs, made anew in each."""
+def build_service(
+    settings: RegistrySettings, *, shared: SharedFolder | None = None, started: float | None = None
+) -> Service:
+    """Everything that one worker process needs, made anew in each. `shared` is where all workers count."""
     storage = open_storage(settings.storage.root, reserve_bytes=settings.storage.reserve)
-    access = build_access(settings)
+    monitoring = build_monitoring(settings, storage, shared=shared, started=started)
+    access = build_access(settings, monitoring.traffic if monitoring else None)
     return Service(
-        public=build_public(settings, storage, access),
-        debug=build_debug(settings, storage, access),
+        public=build_public(settings, storage, access, monitoring),
+        debug=build_debug(settings, storage, access, monitoring),
         storage=storage,
     )
 
@@ -69,7 +75,9 @@ def create_app(settings: RegistrySettings) -> Application:
     return build_service(settings).public
 
 
-def build_public(settings: RegistrySettings, storage: Storage, access: Access) -> Application:
+def build_public(
+    settings: RegistrySettings, storage: Storage, access: Access, monitoring: Monitoring | None
+) -> Application:
     """The application of the public listener."""
     proxies = TrustedProxies(settings.http.trusted_proxies)
     gate = Gate(
@@ -79,8 +87,10 @@ def build_public(settings: RegistrySettings, storage: Storage, access: Access) -
         headers=settings.http.headers,
         prefix=settings.http.prefix,
     )
+    # The clock spans everything else.
+    clock = [Instrumentation(monitoring.traffic, prefix=settings.http.prefix)] if monitoring else []
     auditing = [Auditing(access.audit)] if access.audit is not None else []
-    app = Application(middleware=[*auditing, gate], router=RegistryRouter())
+    app = Application(middleware=[*clock, *auditing, gate], router=RegistryRouter())
     add_routes(app, build_resources(settings, storage, access.authorizer, proxies), prefix=settings.http.prefix)
     install_error_handlers(app)
     return app
@@ -121,7 +131,9 @@ def accelerator(settings: RegistrySettings, blobs: Path) -> Callable[[Path], str
     return lambda path: location + path.relative_to(blobs).as_posix()
 
 
-def build_debug(settings: RegistrySettings, storage: Storage, access: Access) -> Application:
+def build_debug(
+    settings: RegistrySettings, storage: Storage, access: Access, monitoring: Monitoring | None
+) -> Application:
     """The application of the internal listener."""
     configured = "storage.maintenance.readonly is set: pulls alone are served" if settings.storage.read_only else None
     writable = {"storage": storage.why_unwritable, "mode": lambda: configured, **access.checks}
@@ -129,5 +141,7 @@ def build_debug(settings: RegistrySettings, storage: Storage, access: Access) ->
     app.add_route("/healthz", Liveness())
     app.add_route("/debug/health", Checks({"storage": storage.why_unreadable}))
     app.add_route("/debug/ready", Checks(writable))
+    if monitoring is not None and settings.http.debug is not None:
+        app.add_route(settings.http.debug.metrics_path, MetricsPage(monitoring.exposition))
     install_error_handlers(app)
     return app

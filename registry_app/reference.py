@@ -10,9 +10,12 @@ from registry_app.configuration.document import NOT_OVERRIDES
 from registry_app.configuration.schema import CONFIGURATION, Key, ListOf, MapOf, Struct, Verdict
 from registry_app.errors import ErrorCode
 from registry_app.http.routes import PUBLIC, ROUTES
+from registry_app.metrics.definitions import DEFINITIONS, AtMost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from registry_app.metrics.definitions import Definition
 
 MADE = "<!-- Made by `python -m registry_app.reference docs/reference`: change the code, not this page. -->\n\n"
 
@@ -81,6 +84,33 @@ def settings_page() -> str:
     return MADE + "\n".join(lines) + "\n"
 
 
+def metrics_page() -> str:
+    """Every metric with its kind, its labels and the bound on its series."""
+    lines = [
+        "# Registry metrics\n",
+        "Served on the internal listener (`http.debug.prometheus`), for Prometheus. *Counted* over all workers as it",
+        "happens, or *read* at each scrape. No client can make more series than the bound says.\n",
+        "`registry_http_*` have distribution's names, labels and buckets. Its size histograms, its cache and driver",
+        "metrics are left out: they have no counterpart here, or cost more than they tell; for bytes there are",
+        "`registry_pushed_bytes_total` and `registry_pulled_bytes_total`.\n",
+        "| metric | kind | labels | series at most | what |",
+        "|---|---|---|---|---|",
+        *(
+            f"| `{one.name}` | {one.kind.value}, {'counted' if one.counted else 'read'} | {_labels(one)} "
+            f"| {one.most_series} | {one.help} |"
+            for one in DEFINITIONS
+        ),
+    ]
+    return MADE + "\n".join(lines) + "\n"
+
+
+def _labels(definition: Definition) -> str:
+    return "<br>".join(
+        f"`{label}`: " + (f"{v.number} {v.of}" if isinstance(v, AtMost) else ", ".join(v))
+        for label, v in definition.labels.items()
+    )
+
+
 def _leaves(
     kind: Struct, path: tuple[str, ...], variable: str = "REGISTRY"
 ) -> Iterator[tuple[tuple[str, ...], Key, str]]:
@@ -111,6 +141,7 @@ def _shown(default: str) -> str:
 PAGES = {
     "registry-endpoints.md": endpoints_page,
     "registry-errors.md": errors_page,
+    "registry-metrics.md": metrics_page,
     "registry-settings.md": settings_page,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from registry_app.debug_listener import open_debug_socket, start_debug_listener
 from registry_app.gc.worker import MaintenanceWorker
 from registry_app.logs import logging_configuration
 from registry_app.maintenance import schedule_of
+from registry_app.metrics.sharing import open_shared_folder
 from registry_app.preflight import find_worries
 from registry_app.tls import ContextKeeper
 
@@ -78,6 +80,8 @@ class RegistryServer(BaseApplication):
     def __init__(self, settings: RegistrySettings) -> None:
         self.settings = with_shared_secret(settings)
         self._debug_socket = open_debug_socket(settings.http.debug.address) if settings.http.debug else None
+        self._shared = open_shared_folder() if settings.http.debug and settings.http.debug.metrics else None
+        self._started = time.time()
         self._service: Service | None = None
         super().__init__()
 
@@ -87,10 +91,11 @@ class RegistryServer(BaseApplication):
             self.cfg.set(name, value)
         self.cfg.set("when_ready", lambda _arbiter: self._announce())
         self.cfg.set("post_worker_init", self._start_worker)
+        self.cfg.set("on_exit", lambda _arbiter: self._shared.remove() if self._shared else None)
 
     def load(self) -> Any:
         """The WSGI application of one worker."""
-        self._service = build_service(self.settings)
+        self._service = build_service(self.settings, shared=self._shared, started=self._started)
         return self._service.public
 
     def _announce(self) -> None:

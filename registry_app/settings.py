@@ -82,11 +82,13 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebugSettings:
-    """The internal listener."""
+    """The internal listener. Metrics tell the end of the certificate that `certificate_probe` shows under a name."""
 
     address: Address
     metrics: bool = False
     metrics_path: str = "/metrics"
+    certificate_probe: Address | None = None
+    certificate_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,10 +101,12 @@ class Verifier:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        on_lookup: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._users = users
         self._clock = clock
         self._wall_clock = wall_clock
+        self._on_lookup = on_lookup
         self._memory = Memory()
         self._failures = Failures()
         self._proven = Lane("logins-proven", places=64)
@@ -122,6 +124,7 @@ class Verifier:
         valid = users.valid(credentials.user, wall)
         prints = {stored: self._memory.fingerprint(credentials, stored) for stored in valid}
         if any(self._memory.renew(fingerprint, self._clock()) for fingerprint in prints.values()):
+            self._on_lookup(True)
             return True
         check = partial(_check, credentials.password, valid, users.most_work(wall))
         proven = any(self._memory.knows(fingerprint) for fingerprint in prints.values())
@@ -129,6 +132,7 @@ class Verifier:
         claim = (self._memory.claim(credentials), *prints.values())
         if (match := self._run(claim, check, credentials, address, proven=proven)) is not None:
             self._memory.keep(prints[match], self._clock())
+            self._on_lookup(False)
             self._failures.succeeded(address, credentials.user)
             return True
         standing = self._failures.failed(address, credentials.user, self._clock())

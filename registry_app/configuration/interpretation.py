@@ -229,6 +229,8 @@ def _debug(reader: Reader) -> DebugSettings | None:
         address=address,
         metrics=reader.get("http.debug.prometheus.enabled", fallback=False),
         metrics_path=reader.get("http.debug.prometheus.path") or "/metrics",
+        certificate_probe=reader.parsed("stackgen.certificate_probe", _address, None),
+        certificate_name=reader.get("stackgen.certificate_name", ""),
     )
 
 

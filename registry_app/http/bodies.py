@@ -39,6 +39,11 @@ class RequestBody:
         self.broken = False
 
     @property
+    def received(self) -> int:
+        """Bytes read so far."""
+        return self._read
+
+    @property
     def ended(self) -> bool:
         """Whether everything was read."""
         return self._ended

@@ -58,6 +58,7 @@ class Gate:
         context.started = time.monotonic()
         context.body = body_of(req)
         context.identity = ANONYMOUS
+        context.let_in = False
         context.address = self._proxies.client(req.env.get("REMOTE_ADDR", ""), req.get_header("X-Forwarded-For"))
 
     def process_resource(self, req: Request, _resp: Response, _resource: object, params: dict[str, Any]) -> None:
@@ -69,6 +70,7 @@ class Gate:
         context = req.context
         context.identity = self._authorizer.identify(req.get_header("Authorization"), address=context.address)
         self._authorizer.require(context.identity, right, params.get("repository"))
+        context.let_in = True
         parse_params(params, reads=req.method in READS)
         if right in WRITES and req.method not in READS and self._refuses_writes():
             raise RegistryError(ErrorCode.UNSUPPORTED, message="the registry is in read-only mode: pulls go on")

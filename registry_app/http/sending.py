@@ -47,19 +47,26 @@ class BlobSender:
         if is_known(req.get_header("If-None-Match"), str(digest)):
             resp.status = 304
             return
-        if self._accelerated is not None and _nginx_agrees(req, size):
+        if self._accelerated is not None and (sent := _sent_by_nginx(req, size)) is not None:
             resp.set_header("X-Accel-Redirect", self._accelerated(path))
+            req.context.accelerated = sent
             return
         _send_from_here(req, resp, digest=digest, size=size, path=path)
 
 
-def _nginx_agrees(req: Request, size: int) -> bool:
-    """Whether nginx would answer as we do. Raises RANGE_INVALID, which nginx would say in HTML."""
+def _sent_by_nginx(req: Request, size: int) -> int | None:
+    """Bytes that nginx would send as we would; None where it would judge otherwise.
+
+    Raises RANGE_INVALID, which nginx would say in HTML.
+    """
     if any(req.get_header(name) for name in NGINX_WOULD_JUDGE):
-        return False
-    # A range that is none is to be ignored; nginx refuses it.
+        return None
     wanted = req.get_header("Range")
-    return wanted is None or parse_byte_ranges(wanted, size) is not None
+    if wanted is None:
+        return size
+    # A range that is none is to be ignored; nginx refuses it.
+    ranges = parse_byte_ranges(wanted, size)
+    return None if ranges is None else sum(one.length for one in ranges)
 
 
 def _send_from_here(req: Request, resp: Response, *, digest: Digest, size: int, path: Path) -> None:

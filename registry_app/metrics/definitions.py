@@ -154,7 +154,6 @@ _STORAGE = (
     _read("registry_storage_readable", "1 when images can be read."),
     _read("registry_storage_writable", "1 when pushes are taken: disk writable, reserve not reached, not read-only."),
     _read("registry_quarantined_blobs", "Blobs that a scrub found damaged and that nobody has healed since."),
-    _read("registry_index_ready", "1 when the index that speeds up lists agrees with the tree; 0 while it is rebuilt."),
 )
 _MAINTENANCE = (
     _read("registry_maintenance_last_run_timestamp_seconds", "When the last run ended, as Unix time.", task=TASKS),
