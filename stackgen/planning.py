@@ -14,7 +14,7 @@ from stackgen.profiles import Profile, load_profiles
 from stackgen.reference import example_env
 from stackgen.registry_config import container_place, render_config
 from stackgen.rendering import Renderer
-from stackgen.values import is_address, is_loopback, parse_bytes
+from stackgen.values import is_address, is_loopback, parse_bytes, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,6 +102,7 @@ def template_names(inputs: PlanInputs, *, context_hash: str) -> dict[str, Any]:
         "reading_groups": dict.fromkeys((str(settings.secrets_gid), settings.registry_user.partition(":")[2])),
         "version": __version__,
         "size": parse_bytes,
+        "seconds": parse_duration,
     }
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stackgen import values
 from stackgen.values import (
+    Authority,
     Bytes,
     Duration,
     FilePath,
@@ -334,11 +335,65 @@ class StackSettings(BaseModel):
         remedy="write a number between 1 and 1000",
     )
 
+    prometheus_port: int = variable(
+        9090,
+        OBSERVABILITY,
+        "Port of this host's loopback on which Prometheus answers; 0 publishes none.",
+        ge=0,
+        le=65535,
+        remedy="write a port between 1 and 65535, or 0 for none",
+    )
+    prometheus_retention: Duration = variable(
+        "720h",
+        OBSERVABILITY,
+        "How long measurements are kept.",
+        remedy="write a duration such as 168h or 720h",
+    )
+    prometheus_retention_size: Bytes = variable(
+        "4GiB",
+        OBSERVABILITY,
+        "Space for measurements; the oldest go first.",
+        remedy="write a size such as 2GiB",
+    )
+    prometheus_memory: Bytes = variable(
+        "768MiB",
+        OBSERVABILITY,
+        "Memory limit of Prometheus.",
+        remedy="write a size such as 768MiB",
+    )
+    prometheus_alertmanager: Authority | None = variable(
+        None,
+        OBSERVABILITY,
+        "host:port of an Alertmanager of yours; only with it does Prometheus get a network that leads out.",
+        remedy="write host:port, such as alerts.example.com:9093",
+        example="alerts.example.com:9093",
+    )
+    grafana_port: int = variable(
+        3000,
+        OBSERVABILITY,
+        "Port of this host's loopback on which Grafana answers; 0 publishes none.",
+        ge=0,
+        le=65535,
+        remedy="write a port between 1 and 65535, or 0 for none",
+    )
     grafana_admin_user: UserName = variable(
         "admin",
         OBSERVABILITY,
         "Grafana's administrator; the password is in grafana-secrets/admin_password.",
         remedy="use letters, digits, dots, - and _, without a colon",
+    )
+    grafana_memory: Bytes = variable(
+        "512MiB",
+        OBSERVABILITY,
+        "Memory limit of Grafana.",
+        remedy="write a size such as 512MiB",
+    )
+    cadvisor_docker_socket: bool = variable(
+        False,
+        OBSERVABILITY,
+        "Whether cAdvisor gets Docker's socket, to show containers by name instead of by id. Whoever holds the socket "
+        "is root on this host, mounted read-only or not.",
+        remedy="write true or false",
     )
 
     @property

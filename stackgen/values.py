@@ -107,6 +107,17 @@ def parse_url(value: str) -> str:
     return value.removesuffix("/")
 
 
+def parse_authority(value: str) -> str:
+    """`host:port`, the port written out."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdecimal() or not 1 <= int(port) <= 65535:  # noqa: PLR2004  (the range of ports)
+        raise ValueError("is not host:port")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("is not host:port; an IPv6 address stands in brackets")
+    parse_host(host.removeprefix("[").removesuffix("]"))
+    return value
+
+
 def parse_proxy_url(value: str) -> str:
     """An http(s) address without a password: it would be readable in the image's history."""
     printable(value)
@@ -196,6 +207,7 @@ Text = Annotated[str, AfterValidator(printable)]
 Host = Annotated[str, AfterValidator(parse_host)]
 IpAddress = Annotated[str, AfterValidator(parse_address)]
 Url = Annotated[str, AfterValidator(parse_url)]
+Authority = Annotated[str, AfterValidator(parse_authority)]
 ProxyUrl = Annotated[str, AfterValidator(parse_proxy_url)]
 FilePath = Annotated[str, AfterValidator(_check_path)]
 Bytes = Annotated[str, AfterValidator(_positive_size)]

@@ -21,4 +21,16 @@ def command(profile: str, folder: StackFolder) -> None:
     """Stop running a profile: takes it out of COMPOSE_PROFILES in .env. Its volumes stay."""
     changed = switch(folder, profile, lambda names: tuple(name for name in names if name != profile))
     say(f"{profile} is disabled" if changed else f"{profile} was not enabled")
-    command_line(f"docker compose --profile {profile} down --remove-orphans && docker compose up -d --wait")
+    if services := services_of(folder, profile):
+        command_line(f"docker compose --profile {profile} down {' '.join(services)}", "the rest runs on")
+
+
+def services_of(folder: StackFolder, profile: str) -> list[str]:
+    """The services of the rendered stack that run for this profile alone; none where nothing is rendered yet."""
+    import yaml  # noqa: PLC0415 - slow to load
+
+    try:
+        services = yaml.safe_load(folder.compose.read_text(encoding="utf-8"))["services"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return []
+    return [name for name, service in services.items() if service.get("profiles") == [profile]]

@@ -56,6 +56,15 @@ GOOD = {
     "NGINX_MEMORY": ["512MiB"],
     "LOG_MAX_SIZE": ["10MiB"],
     "LOG_MAX_FILES": ["1", "9"],
+    "PROMETHEUS_PORT": ["0", "9090"],
+    "PROMETHEUS_RETENTION": ["720h", "90d"],
+    "PROMETHEUS_RETENTION_SIZE": ["4GiB"],
+    "PROMETHEUS_MEMORY": ["768MiB"],
+    "PROMETHEUS_ALERTMANAGER": ["alerts.example.com:9093", "192.0.2.9:9093", "[2001:db8::9]:9093"],
+    "GRAFANA_PORT": ["0", "3000"],
+    "GRAFANA_ADMIN_USER": ["admin", "a.b@c"],
+    "GRAFANA_MEMORY": ["512MiB"],
+    "CADVISOR_DOCKER_SOCKET": ["true", "false"],
 }
 
 
