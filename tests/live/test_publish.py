@@ -8,7 +8,8 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,28 +53,31 @@ def pins(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
     """Every image of the templates by digest, all pullable: from their registries, else stand-ins from a mirror."""
     folder = tmp_path_factory.mktemp("pins")
     stack = init_stack(folder / "pinned").folder
+    # Not Python's: it is built upon, never run, and so no artifact names it.
+    wanted = [image for image in images_of(load_profiles()) if not image.startswith("python:")]
     command = [sys.executable, "-m", "stackgen", "pin", stack]
-    direct = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    direct = subprocess.run([*command, *_only(wanted)], capture_output=True, text=True, timeout=120, check=False)
     with ExitStack() as cleanup:
         if direct.returncode != 0:
             mirror = cleanup.enter_context(running(folder, tls=None, users=False)).host
-            missing = _fill(mirror, cleanup)
-            sys.stderr.write(
-                f"\npublish: stand-ins from a mirror; checked statically only: {', '.join(missing) or 'none'}\n"
-            )
+            missing = _fill(mirror, wanted, cleanup)
+            sys.stderr.write(f"\npublish: stand-ins from a mirror; checked statically only: {', '.join(missing)}\n")
             daemon.set_mirror(f"http://{mirror}")
             cleanup.callback(daemon.set_mirror, None)
-            held = [name for name in images_of(load_profiles()) if name not in missing]
-            chosen = [word for name in held for word in ("--image", name)]
-            succeed([*command, *chosen, "--mirror", mirror, "--plain-http"], within=60)
+            held = [image for image in wanted if image not in missing]
+            succeed([*command, *_only(held), "--mirror", mirror, "--plain-http"], within=60)
             _pin_absent(StackFolder(stack), missing)
         yield json.loads(StackFolder(stack).images_lock.read_text())["images"]
 
 
-def _fill(mirror: str, cleanup: ExitStack) -> list[str]:
+def _only(images: list[str]) -> list[str]:
+    return [word for image in images for word in ("--image", image)]
+
+
+def _fill(mirror: str, images: list[str], cleanup: ExitStack) -> list[str]:
     """Pushes the engine's stand-ins into a mirror under their names of Docker Hub; the images that it lacks."""
     missing = []
-    for image in images_of(load_profiles()):
+    for image in images:
         name = image if "/" in image else f"library/{image}"
         if subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode != 0:
             missing.append(image)
@@ -93,11 +97,10 @@ def _pin_absent(folder: StackFolder, missing: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def publisher(stack: LiveStack, pins: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> LiveStack:
-    """Somebody with a stack folder of their own, pinned, its image built, and logged in at our registry."""
+    """Somebody with a stack folder of their own, pinned, its image built (for `stack`), and logged in at our registry."""
     made = init_stack(tmp_path_factory.mktemp("publisher") / "stack")
     StackFolder(made.folder).images_lock.write_text(format_lock(pins))
     succeed([sys.executable, "-m", "stackgen", "render", made.folder], within=60)
-    made.compose("build", "registry", within=300)
     made.docker("login", "--username", stack.user, "--password-stdin", stack.authority, stdin=stack.password)
     return made
 
@@ -106,13 +109,31 @@ def publish(publisher: LiveStack, stack: LiveStack, tag: str, *options: str) -> 
     """`stackgen publish` as it is typed."""
     address = f"{stack.authority}/{REPOSITORY}:{tag}"
     command = [sys.executable, "-m", "stackgen", "publish", f"oci://{address}", publisher.folder]
-    done = subprocess.run(
-        [*command, "--ca", stack.certificate, *options],
-        env=publisher._environment(), capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
+    done = run_with_cosign([*command, "--ca", stack.certificate, *options], publisher)
     assert done.returncode == 0, done.stderr
     digest, image = re.search(r"published \S+@(sha256:\w+)\nregistry image (\S+)", done.stdout).groups()
     return Published(address, digest, image)
+
+
+def run_with_cosign(command: Sequence[str | Path], publisher: LiveStack) -> subprocess.CompletedProcess[str]:
+    """A command of the publisher's, who has cosign of Debian sid on the PATH."""
+    cosign = debian.unpack("cosign", "sid") / "usr" / "bin"
+    environment = publisher._environment() | {"COSIGN_PASSWORD": "quite secret"}
+    environment["PATH"] = f"{cosign}:{environment['PATH']}"
+    words = [str(word) for word in command]
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=180, check=False)
+
+
+@pytest.fixture(scope="module")
+def keys(publisher: LiveStack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A key pair of the publisher's, and one of somebody else: where cosign.key and cosign.pub lie."""
+    folders = []
+    for name in ("ours", "theirs"):
+        folder = tmp_path_factory.mktemp(name)
+        made = run_with_cosign(["env", "--chdir", folder, "cosign", "generate-key-pair"], publisher)
+        assert made.returncode == 0, made.stderr
+        folders.append(folder)
+    return folders[0], folders[1]
 
 
 @pytest.fixture(scope="module")
@@ -122,11 +143,11 @@ def first(publisher: LiveStack, stack: LiveStack) -> Published:
 
 
 @pytest.fixture(scope="module")
-def second(publisher: LiveStack, stack: LiveStack, first: Published) -> Published:
-    """Version 1.1: the same image by digest, another configuration."""
+def second(publisher: LiveStack, stack: LiveStack, first: Published, keys: tuple[Path, Path]) -> Published:
+    """Version 1.1: the same image by digest, another configuration, signed."""
     with (publisher.folder / ".env").open("a") as env:
         env.write(f"REGISTRY_IMAGE={first.registry_image}\nLOG_LEVEL=debug\n")
-    return publish(publisher, stack, "1.1")
+    return publish(publisher, stack, "1.1", "--sign", str(keys[0] / "cosign.key"))
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +228,20 @@ def test_verify_finds_every_image(first: Published, publisher: LiveStack, stack:
     assert seen["required"] == ["SERVICE_DOMAIN"]
 
 
+def test_a_signature_is_checked(
+    first: Published, second: Published, publisher: LiveStack, stack: LiveStack, keys: tuple[Path, Path]
+) -> None:
+    """Signed by our key: yes; by another key, or not at all: no."""
+    verify = [sys.executable, "-m", "stackgen", "verify", "--ca", stack.certificate, "--key"]
+    ours, theirs = (folder / "cosign.pub" for folder in keys)
+    signed = run_with_cosign([*verify, ours, second.tagged], publisher)
+    assert signed.returncode == 0, signed.stderr
+    for key, artifact in ((theirs, second), (ours, first)):
+        refused = run_with_cosign([*verify, key, artifact.tagged], publisher)
+        assert refused.returncode == 1
+        assert "cosign did not verify" in refused.stderr
+
+
 def test_a_missing_variable_is_named(consumer: Consumer, first: Published) -> None:
     """Compose says which line `.env` lacks, and starts nothing."""
     consumer.write_env(COMPOSE_PROJECT_NAME=consumer.project)
@@ -232,6 +267,18 @@ def test_a_consumer_logs_in_pushes_and_pulls(started: Consumer) -> None:
         image.push()
         image.forget()
         assert image.pull() == image.identity
+
+
+def test_another_user_is_added_with_the_images_own_htpasswd(started: Consumer, first: Published) -> None:
+    """The registry takes the change up while it runs."""
+    init = f"{started.project}-init-1"
+    added = ["docker", "run", "--rm", "-i", "--volumes-from", init, first.registry_image]
+    succeed([*added, "htpasswd", "-i", "-B", "/stack/secrets/htpasswd", "alice"], within=60, stdin="alice's own words")
+    deadline = time.monotonic() + 5
+    login = ["login", "--username", "alice", "--password-stdin", started.live.authority]
+    while started.live.try_docker(*login, stdin="alice's own words").returncode != 0:
+        assert time.monotonic() < deadline, "the registry does not know her"
+    started.live.login()
 
 
 def test_nothing_of_a_consumers_runs_as_root(started: Consumer) -> None:
