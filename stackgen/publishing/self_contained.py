@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 # or unused, which no template holds by itself.
 _HOST, _HTTPS_PORT, _HTTP_PORT = "203.0.113.61", 61439, 61438
 _DOMAIN = "${SERVICE_DOMAIN:?write SERVICE_DOMAIN=registry.example.com into .env, the name that clients will use}"
-VARIABLES = {_HOST: _DOMAIN, str(_HTTPS_PORT): "${HTTPS_PORT:-443}", str(_HTTP_PORT): "${HTTP_PORT:-80}"}
+_PROMETHEUS_PORT, _GRAFANA_PORT = 61437, 61436
+VARIABLES = {
+    _HOST: _DOMAIN,
+    str(_HTTPS_PORT): "${HTTPS_PORT:-443}",
+    str(_HTTP_PORT): "${HTTP_PORT:-80}",
+    str(_PROMETHEUS_PORT): "${PROMETHEUS_PORT:-9090}",
+    str(_GRAFANA_PORT): "${GRAFANA_PORT:-3000}",
+}
 _REGISTRY_USER = "10001:10001"
 _CERTS, _CONFIG, _SECRETS = "./certs", "./config", "./secrets"
 # A folder that a consumer may give instead of the volume that `init` fills; the target in `init` beside it.
@@ -53,6 +60,8 @@ def for_anyone(settings: StackSettings, *, registry_image: str) -> StackSettings
             "service_domain": _HOST,
             "https_port": _HTTPS_PORT,
             "http_port": _HTTP_PORT,
+            "prometheus_port": _PROMETHEUS_PORT,
+            "grafana_port": _GRAFANA_PORT,
             "registry_external_url": None,
             "bind_address": None,
             "trusted_proxies": (),

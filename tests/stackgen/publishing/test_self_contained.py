@@ -75,7 +75,7 @@ def test_the_domain_is_the_one_value_that_must_be_given():
     assert required == {"SERVICE_DOMAIN"}
     assert others == {
         "CERTS_DIR", "COMPOSE_PROJECT_NAME", "HTTPS_PORT", "HTTP_PORT", "REGISTRY_ADMIN_USER", "REGISTRY_VERSION",
-        "SECRETS_DIR", "STORAGE_DIR",
+        "SECRETS_DIR", "STORAGE_DIR", "PROMETHEUS_PORT", "GRAFANA_PORT",
     }  # fmt: skip
 
 
