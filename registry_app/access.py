@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from registry_app.auth.policy import Rules
     from registry_app.metrics.traffic import Traffic
     from registry_app.settings import RegistrySettings
+
+
+LISTED = 100
+"""Failed logins that each worker writes down one by one, in a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ def build_access(settings: RegistrySettings, traffic: Traffic | None = None) -> 
     checks["users"] = lambda: users.why_stale() or "; ".join(users.current().problems) or None
     remembered = traffic.login_remembered if traffic is not None else lambda _: None
     authenticator = Authenticator(
-        Verifier(users.current, on_lookup=remembered),
+        Verifier(users.current, users.latest, on_lookup=remembered),
         realm=settings.htpasswd.realm,
         on_failure=_failure_recorder(audit, traffic),
     )
@@ -67,10 +73,40 @@ def _build_rules(
 
 
 def _failure_recorder(audit: AuditLog | None, traffic: Traffic | None) -> Callable[[LoginFailure], None]:
+    lines = FailureLines(audit) if audit is not None else None
+
     def record(failed: LoginFailure) -> None:
         if traffic is not None:
             traffic.login_failed(failed.user, failed.address)
-        if audit is not None:
-            audit.record("login", user=failed.user, address=failed.address, result=failed.reason)
+        if lines is not None:
+            lines.record(failed)
 
     return record
+
+
+class FailureLines:
+    """Writes failed logins down: each, up to LISTED a minute; of a flood beyond that, how many there were.
+
+    A stranger must not be able to push the lines of writes and deletes out of the log.
+    """
+
+    def __init__(self, audit: AuditLog, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._minute = -1
+        self._count = 0
+
+    def record(self, failed: LoginFailure) -> None:
+        """One failed login."""
+        with self._lock:
+            minute, before = int(self._clock() // 60), self._count
+            ended = minute != self._minute
+            if ended:
+                self._minute, self._count = minute, 0
+            self._count += 1
+            listed = self._count <= LISTED
+        if ended and before > LISTED:
+            self._audit.record("login", user=None, address="-", result="more failed logins", count=before - LISTED)
+        if listed:
+            self._audit.record("login", user=failed.user, address=failed.address, result=failed.reason)

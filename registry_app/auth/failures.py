@@ -8,6 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 REMEMBERED = 10_000
+LONGEST_NAME = 255
+"""Characters: no user's name is longer, and strangers' names must not fill the memory."""
 HALVED_AFTER = 60.0
 """Seconds after which a failure counts half."""
 FREE = 3
@@ -46,13 +48,13 @@ class Failures:
 
     def standing(self, address: str, user: str, now: float) -> Standing:
         """What the record says of this source at `now` (seconds, monotonic)."""
-        network = _network(address)
+        network, user = _network(address), user[:LONGEST_NAME]
         with self._lock:
             return Standing(int(self._count((network, user), now)), int(self._count((network,), now)))
 
     def failed(self, address: str, user: str, now: float) -> Standing:
         """Counts one failure; gives the new standing."""
-        network = _network(address)
+        network, user = _network(address), user[:LONGEST_NAME]
         with self._lock:
             pair, whole = (self._add(key, now) for key in ((network, user), (network,)))
         return Standing(int(pair), int(whole))
@@ -60,7 +62,7 @@ class Failures:
     def succeeded(self, address: str, user: str) -> None:
         """Forgives the pair: whoever knows the password mistyped before. The address keeps its record."""
         with self._lock:
-            self._counts.pop((_network(address), user), None)
+            self._counts.pop((_network(address), user[:LONGEST_NAME]), None)
 
     def _count(self, key: tuple[str, ...], now: float) -> float:
         count, then = self._counts.get(key, (0.0, now))

@@ -89,7 +89,7 @@ class Memory:
 
 
 class Verifier:
-    """Checks credentials against the users in force.
+    """Checks credentials against the users in force: `users` is cheap to ask, `latest_users` up to date.
 
     A credential that was right lately costs microseconds. One that was right earlier has a lane of its own, where no
     stranger's attempt can be before it. All others share the low-priority lane.
@@ -98,12 +98,14 @@ class Verifier:
     def __init__(
         self,
         users: Callable[[], Users],
+        latest_users: Callable[[], Users],
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         on_lookup: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._users = users
+        self._latest_users = latest_users
         self._clock = clock
         self._wall_clock = wall_clock
         self._on_lookup = on_lookup
@@ -120,13 +122,13 @@ class Verifier:
 
     def verify(self, credentials: Credentials, *, address: str) -> bool:
         """Whether the password is the user's. Raises TooManyAttemptsError for failures beyond measure."""
-        users, wall = self._users(), self._wall_clock()
-        valid = users.valid(credentials.user, wall)
-        prints = {stored: self._memory.fingerprint(credentials, stored) for stored in valid}
-        if any(self._memory.renew(fingerprint, self._clock()) for fingerprint in prints.values()):
+        if self._is_fresh(credentials):
             self._on_lookup(True)
             return True
-        check = partial(_check, credentials.password, valid, users.most_work(wall))
+        # A password that was set a moment ago counts at once; only what is remembered may be half a second behind.
+        users, wall = self._latest_users(), self._wall_clock()
+        prints = self._fingerprints(credentials, users, wall)
+        check = partial(_check, credentials.password, tuple(prints), users.most_work(wall))
         proven = any(self._memory.knows(fingerprint) for fingerprint in prints.values())
         # The hashes belong to the claim: a check that began before a change says nothing about the time after it.
         claim = (self._memory.claim(credentials), *prints.values())
@@ -139,6 +141,14 @@ class Verifier:
         if standing.retry_after is not None:
             raise TooManyAttemptsError(standing.retry_after, checked=True)
         return False
+
+    def _is_fresh(self, credentials: Credentials) -> bool:
+        prints = self._fingerprints(credentials, self._users(), self._wall_clock())
+        return any(self._memory.renew(fingerprint, self._clock()) for fingerprint in prints.values())
+
+    def _fingerprints(self, credentials: Credentials, users: Users, wall: float) -> dict[StoredHash, bytes]:
+        """What would stand for the credential against each hash of the user that counts now."""
+        return {stored: self._memory.fingerprint(credentials, stored) for stored in users.valid(credentials.user, wall)}
 
     def _run(
         self,

@@ -47,6 +47,7 @@ class WatchedFile(Generic[Content]):
         self._clock = clock
         self._content = fallback
         self._seen: object = None
+        self._inode: int | None = None
         self._next_look = float("-inf")
         self._looking = threading.Lock()
         self._look(self._clock())
@@ -62,9 +63,15 @@ class WatchedFile(Generic[Content]):
                 self._looking.release()
         return self._content
 
+    def latest(self) -> Content:
+        """The content after a look at the file now: for decisions that are rare, dear, or must not be old."""
+        with self._looking:
+            self._look(self._clock())
+        return self._content
+
     def why_stale(self) -> str | None:
         """Why what is in force may be older than the file, after a look at it; None while they agree."""
-        self.current()
+        self.latest()
         return self.problem
 
     def _look(self, now: float) -> None:
@@ -76,8 +83,11 @@ class WatchedFile(Generic[Content]):
             self._refuse(None, f"{self.path}: {error.strerror}")
             return
         signature = (found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        if signature == self._seen or (not first and 0 <= now - found.st_mtime < SETTLE):
+        # A file that was replaced by a rename is whole; one that is being written in place is left to settle.
+        written = not first and found.st_ino == self._inode and 0 <= now - found.st_mtime < SETTLE
+        if signature == self._seen or written:
             return
+        self._inode = found.st_ino
         try:
             self._content = self._parse(self._read())
         except OSError as error:

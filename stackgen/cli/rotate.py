@@ -129,7 +129,7 @@ def _parse(arguments: tuple[str, ...], *, wants_kind: bool) -> tuple[str, StackF
 
 def _tell_plan(folder: StackFolder, rotation: Rotation) -> None:
     say(f"would rotate: {rotation.title}")
-    for path in dict.fromkeys(step.path for step in rotation.steps):
+    for path in dict.fromkeys(step.path for step in (*rotation.steps, *rotation.after)):
         say(f"  change {path}")
     if rotation.reloads:
         say("  have nginx test and load the new certificate, or the old one comes back")

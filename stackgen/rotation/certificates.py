@@ -69,14 +69,15 @@ def plan_authority(folder: StackFolder, settings: StackSettings, *, now: dt.date
     back: list[Step] = [
         authority.live(before),
         serving.live(leaf_before),
-        Put(public, old.certificate_pem, PUBLIC),
     ]
     at = now.timestamp()
     return Rotation(
         "local authority and certificate",
-        (*steps, *leaf_steps, Put(public, new.certificate_pem, PUBLIC)),
+        (*steps, *leaf_steps),
         tuple(back),
         reloads=True,
+        # Whoever fetches it from here on trusts the new one alone, so that has to be served by then.
+        after=(Put(public, new.certificate_pem, PUBLIC),),
         records={
             "ca": Record(at, until.timestamp() if keep_old else None, before, leaf_before),
             "tls": Record(at, None, leaf_before),
@@ -98,11 +99,12 @@ def plan_undo(folder: StackFolder, settings: StackSettings, what: str, *, now: d
         raise StackgenError(
             "the certificate was rotated after the authority", hint="undo that first: stackgen rotate tls --undo"
         )
-    steps = [*serving.back_to(folder.root, record.leaf), *authority.back_to(folder.root, record.previous)]
     certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
-    steps.append(Put(f"{serving.base}/ca.crt", certificate, PUBLIC))
+    # First what clients fetch: the certificate in force is believed by whoever trusts the old authority, too.
+    way_back: list[Step] = [Put(f"{serving.base}/ca.crt", certificate, PUBLIC)]
+    way_back += [*serving.back_to(folder.root, record.leaf), *authority.back_to(folder.root, record.previous)]
     title = "local authority and certificate, back"
-    return Rotation(title, tuple(steps), reloads=True, records={"ca": back, "tls": back})
+    return Rotation(title, tuple(way_back), reloads=True, records={"ca": back, "tls": back})
 
 
 def _plan_serving(

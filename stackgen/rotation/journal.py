@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What is to be done. `back` undoes `steps` when what `reloads` says refuses them."""
+    """What is to be done. `back` undoes `steps` where the reload fails; `after` waits until it has succeeded."""
 
     title: str
     steps: tuple[Step, ...]
     back: tuple[Step, ...] = ()
     reloads: bool = False
+    after: tuple[Step, ...] = ()
     records: dict[str, Record | None] = field(default_factory=dict)
 
 
@@ -69,6 +70,8 @@ def _finish(folder: StackFolder, settings: StackSettings, rotation: Rotation) ->
         raise StackgenError(
             f"{rotation.title}: {error}; the old one is back in force", hint="see: docker compose logs --tail 20 nginx"
         ) from None
+    for step in rotation.after:
+        step.carry_out(folder.root)
     save_records(folder, rotation.records)
     _prune(folder, settings)
     _forget(folder)
@@ -91,18 +94,26 @@ def _to_json(rotation: Rotation) -> dict[str, object]:
         "steps": [step.to_json() for step in rotation.steps],
         "back": [step.to_json() for step in rotation.back],
         "reloads": rotation.reloads,
+        "after": [step.to_json() for step in rotation.after],
         "records": {what: record and asdict(record) for what, record in rotation.records.items()},
     }
 
 
 def _from_json(entry: dict[str, object]) -> Rotation:
-    steps, back, records = entry["steps"], entry["back"], entry["records"]
-    if not (isinstance(steps, list) and isinstance(back, list) and isinstance(records, dict)):
-        raise TypeError("steps, back and records")
+    records = entry["records"]
+    if not isinstance(records, dict):
+        raise TypeError("records")
     return Rotation(
         str(entry["title"]),
-        tuple(step_from_json(step) for step in steps),
-        tuple(step_from_json(step) for step in back),
+        _steps_from_json(entry["steps"]),
+        _steps_from_json(entry["back"]),
         reloads=bool(entry["reloads"]),
+        after=_steps_from_json(entry["after"]),
         records={str(what): record and Record(**record) for what, record in records.items()},
     )
+
+
+def _steps_from_json(entries: object) -> tuple[Step, ...]:
+    if not isinstance(entries, list):
+        raise TypeError("steps")
+    return tuple(step_from_json(entry) for entry in entries)

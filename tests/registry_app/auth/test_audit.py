@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from registry_app.access import LISTED, FailureLines
 from registry_app.auth.audit import AuditLog
+from registry_app.auth.authentication import LoginFailure
 
 
 def entries(path):
@@ -90,3 +92,17 @@ def test_a_full_disk_is_told_and_stops_no_request(caplog):
     log.record("push", user=None, address="x", result="201")
     assert "No space left" in log.problem
     assert len(caplog.records) == 1
+
+
+def test_a_flood_of_failed_logins_is_counted_rather_than_listed(tmp_path):
+    """So that nobody can push the writes out of the log."""
+    ticks = [0.0]
+    lines = FailureLines(AuditLog(tmp_path / "audit.log"), clock=lambda: ticks[0])
+    for _ in range(LISTED + 50):
+        lines.record(LoginFailure(None, "192.0.2.1", "wrong name or password"))
+    ticks[0] = 60.0
+    lines.record(LoginFailure("alice", "192.0.2.1", "wrong name or password"))
+    found = entries(tmp_path / "audit.log")
+    assert len(found) == LISTED + 2
+    assert found[-2]["count"] == 50
+    assert found[-1]["user"] == "alice"

@@ -32,9 +32,11 @@ class House:
         self.wall = 1_800_000_000.0
         self.ticks = 100.0
         self.failures = []
-        self.verifier = Verifier(
-            lambda: parse_htpasswd(self.text), clock=lambda: self.ticks, wall_clock=lambda: self.wall
-        )
+
+        def users():
+            return parse_htpasswd(self.text)
+
+        self.verifier = Verifier(users, users, clock=lambda: self.ticks, wall_clock=lambda: self.wall)
         self.authenticator = Authenticator(self.verifier, realm='a "quoted" realm', on_failure=self.failures.append)
 
     def add(self, user, password, *, previous_until=None, cost=CHEAP):

@@ -71,7 +71,7 @@ def test_many_clients_of_one_user_are_all_let_in_at_once_after_a_start(monkeypat
     """More than there are places for strangers, and bcrypt runs once."""
     text = with_user(b"", "ci", hash_password(b"right", 4))
     users = parse_htpasswd(text)
-    authenticator = Authenticator(Verifier(lambda: users))
+    authenticator = Authenticator(Verifier(lambda: users, lambda: users))
     header = "Basic " + base64.b64encode(b"ci:right").decode()
     real, calls = bcrypt.checkpw, []
 

@@ -104,6 +104,15 @@ def test_a_file_in_the_middle_of_being_written_is_left_to_settle(watched, clock)
     assert watched.current() == "four"
 
 
+def test_a_replaced_file_can_be_asked_for_at_once(watched, clock):
+    """Without waiting for the next look: it came whole, by a rename."""
+    draft = watched.path.with_name("draft")
+    write(draft, "two", clock.now)
+    draft.replace(watched.path)
+    assert watched.current() == "one"
+    assert watched.latest() == "two"
+
+
 def test_a_clock_that_is_set_back_does_not_stop_the_looking(watched, clock):
     """NTP may step the clock by hours."""
     watched.current()

@@ -1,0 +1,115 @@
+"""Canaries: a secret that a client sends, wherever it puts it, turns up in no log, metric, error or process list."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.serving import start_registry
+
+CANARY = "canary-5d1f8a"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """A service that logs all it ever logs."""
+    tmp_path = tmp_path_factory.mktemp("canary")
+    config = {"log": {"level": "debug"}, "stackgen": {"audit_log": str(tmp_path / "audit.log")}}
+    config["stackgen"] |= {"workers": 1, "trusted_proxies": ["127.0.0.0/8"]}
+    with start_registry(tmp_path, users={"alice": f"{CANARY}-password"}, config=config) as running:
+        yield running
+
+
+def children(pid):
+    """Process ids below one."""
+    listed = subprocess.run(
+        ["ps", "--ppid", str(pid), "-o", "pid="], capture_output=True, text=True, check=False
+    ).stdout
+    return [int(word) for word in listed.split()]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Basic " + base64.b64encode(b"alice:a:b:c").decode() + " trailing",
+        "Basic\t" + base64.b64encode(b"alice:x").decode(),
+        "Basic " + "A" * 8000,
+        "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode(),
+        "Basic " + base64.b64encode(b"alice:\x00").decode(),
+        "Basic " + base64.b64encode(b"x" * 5000 + b":y").decode(),
+        "basic",
+        "Negotiate abc",
+        '"; DROP TABLE users; --',
+    ],
+)
+def test_no_header_makes_anything_but_a_refusal(registry, value):
+    """401, never a 500."""
+    assert registry.request("GET", "/v2/", None, {"Authorization": value}, auth=False).status == 401
+
+
+def test_two_authorization_headers_prove_nothing(registry):
+    """Joined or not: which one counts must not depend on who reads them."""
+    connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)
+    connection.putrequest("GET", "/v2/")
+    for password in ("wrong", f"{CANARY}-password"):
+        connection.putheader("Authorization", "Basic " + base64.b64encode(f"alice:{password}".encode()).decode())
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status in {400, 401}
+    connection.close()
+
+
+def test_a_canary_in_header_query_body_name_or_password_turns_up_nowhere(registry):
+    """Right and wrong credentials, malformed ones, a name that is a password, and what proxies might add."""
+
+    def basic(text):
+        return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+    good = basic(f"alice:{CANARY}-password")
+    headers = [
+        good,
+        basic(f"alice:{CANARY}-wrong"),
+        basic(f"{CANARY}-name:x"),
+        basic(f"{CANARY}-no-colon"),
+        basic(f"alice:{CANARY}" + "x" * 80),
+        basic(f"alice:{CANARY}\0"),
+        {"Authorization": f"Bearer {CANARY}"},
+        {"Authorization": f"Basic {CANARY}"},
+        {"Authorization": CANARY},
+        {"Cookie": f"session={CANARY}", **good},
+        {"X-Registry-Auth": CANARY, **good},
+        {"Proxy-Authorization": f"Basic {CANARY}", **good},
+    ]
+    answers = []
+    for one in headers:
+        for method, path in (
+            ("GET", "/v2/"),
+            ("GET", f"/v2/_catalog?token={CANARY}"),
+            ("POST", f"/v2/a/blobs/uploads/?digest={quote(CANARY)}"),
+            ("PUT", f"/v2/a/manifests/v1?tag={CANARY}"),
+        ):
+            body = f'{{"secret": "{CANARY}"}}'.encode() if method in {"POST", "PUT"} else None
+            # Another address each time: failures of one address are answered late after a while.
+            address = {"X-Forwarded-For": f"192.0.2.{len(answers)}"}
+            answers.append(registry.request(method, path, body, one | address, auth=False))
+    metrics = registry.ask_debug("/metrics").body + registry.ask_debug("/debug/ready").body
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True).stdout
+    pids = [registry.process.pid, *children(registry.process.pid)]
+    environment = b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
+    registry.stop()
+    for place in (registry.log, registry.root.parent / "audit.log"):
+        text = place.read_text()
+        assert len(text) > 100
+        assert CANARY not in text, [line for line in text.splitlines() if CANARY in line][:3]
+        assert base64.b64encode(CANARY.encode())[:10].decode() not in text
+    assert CANARY.encode() not in metrics
+    assert CANARY.encode() not in processes
+    assert CANARY.encode() not in environment
+    refusals = [answer for answer in answers if answer.status in {401, 403, 429}]
+    assert len(refusals) > 20
+    assert not any(CANARY.encode() in answer.body or CANARY in str(answer.headers) for answer in refusals)
