@@ -13,6 +13,8 @@ from tests.faults.outcome import Outcome
 from tests.faults.registries import start_ours, start_peer
 from tests.faults.writers import Ledger, write, zero_links
 
+TOLD_EVERY = 50
+
 
 def starter(folder, peer=None):
     """Starts the registry under test on a root."""
@@ -50,10 +52,12 @@ def power_cuts(folder, *, kind, count, seed, peer=None):
 
 
 def _cycles(folder, root, *, count, seed, peer, crash, after):
-    pick, ledger, outcome = random.Random(seed), Ledger(), Outcome()
+    pick, ledger, outcome, known = random.Random(seed), Ledger(), Outcome(), set()
     start = starter(folder, peer)
     for cycle in range(count + 1):
-        outcome.violations += [f"cycle {cycle}: zero-byte link {path}" for path in zero_links(root())]
+        empty = set(zero_links(root())) - known
+        known |= empty
+        outcome.violations += [f"cycle {cycle}: zero-byte link {path}" for path in sorted(empty)]
         began = time.monotonic()
         with start(root()) as running:
             outcome.counts["slowest start, ms"] = max(
@@ -70,6 +74,8 @@ def _cycles(folder, root, *, count, seed, peer, crash, after):
                 thread.join()
             outcome.counts["acknowledged"] += ledger.pushes - before
         outcome.counts["crashes"] += 1
+        if outcome.counts["crashes"] % TOLD_EVERY == 0:
+            print(outcome, flush=True)
         after()
     outcome.counts["refused"] = len(ledger.refusals)
     return outcome
