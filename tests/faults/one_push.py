@@ -40,10 +40,15 @@ def push(root, seed, say):
     say("acknowledged manifest")
 
 
+def _say(text):
+    with suppress(OSError):  # the tracer may break this write too, which is none of the store's
+        print(text, flush=True)
+
+
 def main():
     """Exit code 0 if all was acknowledged, 1 if something was refused."""
     try:
-        push(Path(sys.argv[1]), sys.argv[2], lambda text: print(text, flush=True))
+        push(Path(sys.argv[1]), sys.argv[2], _say)
     except RegistryError as error:
         print(f"refused {error.code.name} {error.message}", flush=True)
         sys.exit(1)
