@@ -33,7 +33,8 @@ def test_every_flipped_bit_is_found_and_nothing_else(storage):
     assert {storage.layout.blob(digest) for digest in report.damaged} == damaged
     assert report.checked_blobs == 60
     assert set(storage.layout.blobs.rglob("data")) == set(paths) - damaged
-    assert scrub(storage).damaged == []
+    again = scrub(storage)
+    assert (again.damaged, again.checked_blobs) == ([], 40)
 
 
 def test_a_damaged_layer_is_never_served_again_and_heals_when_pushed(storage):
