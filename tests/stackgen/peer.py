@@ -110,7 +110,7 @@ def running(folder, *, tls, users=True):
 
 def wait_for(port: int) -> None:
     """Return once something listens."""
-    for _ in range(200):
+    for _ in range(1200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
