@@ -315,9 +315,12 @@ def test_the_observability_profile_runs(started: Consumer, first: Published) -> 
         "-f", first.tagged, "--env-file", ".env", "--profile", "observability", "up", "-d", "--wait", "-y", *services
     )
     command = ["docker", "compose", "-p", started.project, "exec", "-T", "prometheus", "wget", "-qO-"]
-    targets = json.loads(succeed([*command, "http://127.0.0.1:9090/api/v1/targets"], within=30).stdout)
-    assert targets["status"] == "success"
-    assert targets["data"]["activeTargets"]
+    deadline = time.monotonic() + 30
+    while not (
+        found := json.loads(succeed([*command, "http://127.0.0.1:9090/api/v1/targets"], within=30).stdout)["data"]
+    )["activeTargets"]:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
 
 
 def test_an_update_keeps_the_data(started: Consumer, first: Published, second: Published) -> None:

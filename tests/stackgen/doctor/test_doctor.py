@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 from pathlib import Path
 
 import pytest
 
+from stackgen.cli.doctor import _as_json
+from stackgen.doctor.examination import examine
 from stackgen.doctor.findings import Kind
 
 # What depends on the machine that runs the tests, not on the stack.
@@ -20,19 +23,9 @@ OF_THE_HOST = {
 
 
 @pytest.fixture
-def diagnose(stackgen, folder):
-    """Runs `doctor --json`; the findings by code."""
-
-    def run():
-        for code in (0, 1, 2):
-            try:
-                said = stackgen("doctor", folder.root, "--json", code=code).stdout
-            except AssertionError:
-                continue
-            return {finding["code"]: finding for finding in json.loads(said)["findings"]}
-        raise AssertionError("doctor ended with another code")
-
-    return run
+def diagnose(folder):
+    """Examines the stack; what `doctor --json` prints of it, by code."""
+    return lambda: {finding.kind.name: _as_json(finding) for finding in examine(folder, environ=os.environ)}
 
 
 @pytest.mark.slow
@@ -82,7 +75,7 @@ def test_status_tells_what_is_due(stackgen, folder):
     folder.env.write_text(folder.env.read_text() + "LOG_LEVEL=debug\n")
     assert "stackgen plan" in stackgen("status", folder.root).stdout
     seen = json.loads(stackgen("status", folder.root, "--json").stdout)
-    assert seen["address"] == "https://registry.example.com"
+    assert seen["address"].startswith("https://registry.example.com")  # and a port, where 443 is taken
     assert [line["what"] for line in seen["due"]] == ["render"]
 
 
