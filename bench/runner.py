@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.client import Client
 from bench.contenders import RunningContender
 from bench.proxy import Backend, Proxy
 from bench.scenario import Context, Kind
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bench.workspace import Workspace
 
 STATIC = "nginx-static"
+CONNECTIONS_TO_MEET_ALL_WORKERS = 6
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
@@ -47,6 +49,7 @@ class Place:
         self.public_port, self.port = free_port(), free_port()
         self._workspace = workspace
         self._running: RunningContender | None = None
+        self.warm = False
 
     @property
     def pid(self) -> int | None:
@@ -56,6 +59,7 @@ class Place:
     def start(self) -> float:
         """Starts it; gives the seconds to its first answer."""
         self._running = RunningContender(self.contender, self._workspace, root=self.root, port=self.port)
+        self.warm = False
         return self._running.started_in
 
     def stop(self) -> None:
@@ -82,6 +86,8 @@ def run_scenarios(
             continue
         with _field(kind, contenders, workspace, tree) as (places, proxy):
             for scenario in wanted:
+                if not scenario.cold:
+                    _log_everyone_in(places, proxy, workspace)
                 for number in range(scale.rounds):
                     # In turn, and each second time backwards, so that a drift of the machine meets all alike.
                     order = places if number % 2 == 0 else places[::-1]
@@ -93,6 +99,29 @@ def run_scenarios(
     return taken
 
 
+def _log_everyone_in(places: Sequence[Place], proxy: Proxy, workspace: Workspace) -> None:
+    """Warm means: every worker process has met every user. Those who remember nobody gain nothing by it."""
+    for place in places:
+        if place.pid is None or not place.contender.authenticated or place.warm:
+            continue
+        place.warm = True
+        for _ in range(CONNECTIONS_TO_MEET_ALL_WORKERS):
+            for number in range(len(workspace.credentials)):
+                with Client(_stand(place, proxy, workspace), number) as client:
+                    client.ask("GET", "/v2/")
+
+
+def _stand(place: Place, proxy: Proxy, workspace: Workspace) -> Stand:
+    return Stand(
+        name=place.contender.name,
+        port=place.public_port,
+        app=place.pid,
+        proxy=proxy,
+        workspace=workspace,
+        credentials=workspace.credentials if place.contender.authenticated else (),
+    )
+
+
 def _take(scenario: Scenario, place: Place, proxy: Proxy, workspace: Workspace, context: Context) -> Taken:
     name = place.contender.name
     try:
@@ -100,15 +129,7 @@ def _take(scenario: Scenario, place: Place, proxy: Proxy, workspace: Workspace, 
             place.stop()
             _empty_page_cache()
             place.start()
-        stand = Stand(
-            name=name,
-            port=place.public_port,
-            app=place.pid,
-            proxy=proxy,
-            workspace=workspace,
-            credentials=workspace.credentials if place.contender.authenticated else (),
-        )
-        sample = stand.measured(lambda stand: scenario.run(stand, context))
+        sample = _stand(place, proxy, workspace).measured(lambda stand: scenario.run(stand, context))
     except (RuntimeError, OSError) as error:
         return Taken(scenario.key, name, context.round, None, str(error))
     return Taken(scenario.key, name, context.round, sample)
