@@ -41,7 +41,7 @@ def test_killed_anywhere_a_rotation_leaves_the_old_or_the_new_and_is_finished_by
         while kill(folder, pristine, kind, call, number):
             killed += 1
             number += STRIDE
-    assert killed >= 5
+    assert killed >= 4
     log.info("%s: killed %s times, at every call of each kind in steps of %s", kind, killed, STRIDE)
 
 
