@@ -1,11 +1,13 @@
 """No mistake of a user's ends in a traceback or leaves half a stack: each is named, with the way out."""
 
+import contextlib
 import datetime as dt
 import json
 import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -78,6 +80,18 @@ def test_init_takes_settings_that_are_there_already(stackgen, tmp_path):
     assert (tmp_path / "mine/.env").read_text().startswith("# mine\n")
 
 
+def _take(port, *, patience=30):
+    """A listening socket on a port; while someone else has it, waits for them, so that it stays taken."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
 def test_a_port_in_use_is_noticed_and_another_one_proposed(stackgen, tmp_path):
     """One that was asked for is refused; a default gives way and is printed everywhere."""
     with socket.socket() as other:
@@ -87,12 +101,7 @@ def test_a_port_in_use_is_noticed_and_another_one_proposed(stackgen, tmp_path):
         asked = stackgen("init", "a", "--https-port", port, "--yes", code=1)
         assert f"port {port} is in use" in asked.stderr
         assert "--https-port" in asked.stderr
-    with socket.socket() as other:
-        try:
-            other.bind(("127.0.0.1", 8443))
-            other.listen()
-        except OSError:
-            pass  # someone else has it, which is what this needs
+    with contextlib.closing(_take(8443)):
         done = stackgen("init", "b", "--yes")
         port = int(StackFolder(tmp_path / "b").env.read_text().split("HTTPS_PORT=")[1].split()[0])
         assert port != 8443
