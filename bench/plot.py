@@ -57,10 +57,12 @@ def draw(document: Mapping[str, Any], targets: Sequence[Path]) -> None:
     axes.set_yticks(range(len(rows)), [title for title, _ in rows], fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
+    axes.set_xlim(right=2.5 * axes.get_xlim()[1])
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xlabel("times better than the peer (same machine, same nginx, same run; medians)", fontsize=8)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in PEERS.values()]
-    axes.legend(handles, [NAMES[name] for name in PEERS], fontsize=7, loc="lower right")
+    axes.set_xlabel("times better than the peer: medians of one run", fontsize=8)
+    shown = [name for name in PEERS if any(name in better for _, better in rows)]
+    handles = [plt.Rectangle((0, 0), 1, 1, color=PEERS[name]) for name in shown]
+    axes.legend(handles, [NAMES[name] for name in shown], fontsize=7, loc="upper right", bbox_to_anchor=(1, 0.66))
     figure.tight_layout()
     for target in targets:
         figure.savefig(target, dpi=150, metadata={"Date": None} if target.suffix == ".svg" else None)
