@@ -13,10 +13,13 @@ from base64 import b64encode
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bcrypt
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 START_SECONDS = 20
 
@@ -123,7 +126,7 @@ def start_registry(
     environ: dict[str, str] | None = None,
     root: Path | None = None,
     wrapper: tuple[str, ...] = (),
-):
+) -> Iterator[RunningRegistry]:
     """A running registry below `folder`; `config` is laid over a small default; with `users` it asks for a login.
 
     The first user is the one that `request` logs in as. `wrapper` goes before the command (strace, faketime).
