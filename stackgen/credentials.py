@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from registry_app.auth.access_file import DEFAULT_ACCESS
-from registry_app.auth.htpasswd import hash_password
 from stackgen.profiles import load_profiles
 from stackgen.secret_files import PRIVATE, SHARED, ensure_folder, put_file
 
@@ -25,18 +23,27 @@ def ensure_credentials(folder: StackFolder, settings: StackSettings) -> None:
     ensure_folder(folder.secrets, mode=_FOLDER, gid=gid)
     ensure_secret(folder.http_secret, gid)
     if not folder.htpasswd.exists():
-        if not folder.admin_password.exists():
-            put_file(folder.admin_password, f"{new_password()}\n".encode(), mode=PRIVATE)
-        password = folder.admin_password.read_text(encoding="utf-8").strip()
-        if not folder.access.exists():
-            put_file(folder.access, DEFAULT_ACCESS, mode=SHARED, gid=gid)
-        # htpasswd comes last: rules that vanish later are never put back by themselves, for these are open ones.
-        line = f"{settings.registry_admin_user}:{hash_password(password.encode())}\n"
-        put_file(folder.htpasswd, line.encode(), mode=SHARED, gid=gid)
+        _make_first_user(folder, settings)
     for path in (secret for profile in load_profiles() for secret in profile.secrets):
         place = folder.root / path
         ensure_folder(place.parent, mode=_FOLDER, gid=gid)
         ensure_secret(place, gid)
+
+
+def _make_first_user(folder: StackFolder, settings: StackSettings) -> None:
+    """The first user with a password, under rules that let every user do all."""
+    # Imported here: of all renders only the first needs them, and they cost a tenth of its time.
+    from registry_app.auth.access_file import DEFAULT_ACCESS  # noqa: PLC0415
+    from registry_app.auth.htpasswd import hash_password  # noqa: PLC0415
+
+    if not folder.admin_password.exists():
+        put_file(folder.admin_password, f"{new_password()}\n".encode(), mode=PRIVATE)
+    password = folder.admin_password.read_text(encoding="utf-8").strip()
+    if not folder.access.exists():
+        put_file(folder.access, DEFAULT_ACCESS, mode=SHARED, gid=settings.secrets_gid)
+    # htpasswd comes last: rules that vanish later are never put back by themselves, for these are open ones.
+    line = f"{settings.registry_admin_user}:{hash_password(password.encode())}\n"
+    put_file(folder.htpasswd, line.encode(), mode=SHARED, gid=settings.secrets_gid)
 
 
 def ensure_secret(path: Path, gid: int) -> None:
