@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
@@ -54,6 +55,9 @@ def command(
 
     Without options the registry is for this machine alone: localhost, a free port, a certificate of its own CA.
     """
+    if empty := [name for name, value in answers.items() if value == ""]:
+        # A script's unset variable must not decide what the network reaches.
+        raise click.UsageError(f"--{empty[0].replace('_', '-')} is empty: give it a value, or leave it out")
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key go together")
     if cert and answers["tls"] == "local":
@@ -163,6 +167,6 @@ def _port(kind: str, asked: object, usual: int, address: str | None, *, taken: f
 
 
 def _project_name(directory: Path) -> str:
-    """The folder's name as Compose accepts it."""
+    """The folder's name as Compose accepts it; where nothing of it is left, one that no other folder has."""
     name = re.sub(r"[^a-z0-9_-]+", "-", directory.resolve().name.lower()).strip("-_")
-    return name[:63] or "stackgen"
+    return name[:63] or f"stackgen-{hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:8]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -25,7 +26,8 @@ def tell(folder: StackFolder, settings: StackSettings) -> None:
     say()
     heading("Next:")
     if folder.root.resolve() != Path.cwd():
-        command_line(f"cd {folder.root}")
+        path = str(folder.root)
+        command_line(f"cd {shlex.quote(f'./{path}' if path.startswith('-') else path)}")
     builds = "" if settings.registry_image else "the first start builds the registry's image: about a minute"
     command_line("docker compose up -d --wait", builds)
     command_line(f"cat {folder.admin_password.relative_to(folder.root)}", f"password of {settings.registry_admin_user}")

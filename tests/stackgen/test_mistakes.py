@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -39,6 +38,8 @@ def test_init_refuses_a_bad_answer_and_leaves_nothing(stackgen, tmp_path, argume
     ("arguments", "words"),
     [
         (["init"], "Missing argument 'DIR'"),
+        (["init", "x", "--domain", "", "--yes"], "--domain is empty"),
+        (["init", "x", "--admin-user", "", "--yes"], "--admin-user is empty"),
         (["init", "x", "--set", "HTTPS_PROT=1"], "did you mean HTTPS_PORT"),
         (["init", "x", "--set", "nonsense"], "NAME=VALUE"),
         (["init", "x", "--https-port", "70000"], "70000"),
@@ -49,6 +50,17 @@ def test_init_refuses_a_bad_answer_and_leaves_nothing(stackgen, tmp_path, argume
 def test_a_wrong_command_line_is_a_usage_error(stackgen, arguments, words):
     """Exit code 2, and near names."""
     assert words in stackgen(*arguments, code=2).stderr
+
+
+def test_folders_with_odd_names_get_commands_that_work_and_projects_of_their_own(stackgen, tmp_path):
+    """The printed cd is one word for a shell; names that Compose can take nothing from don't share a project."""
+    assert "cd 'a b$c'" in stackgen("init", "a b$c", "--yes").stdout
+    for name in ("日本", "韓国"):
+        stackgen("init", name, "--yes")
+    projects = {
+        (tmp_path / name / ".env").read_text().split("COMPOSE_PROJECT_NAME=")[1].split()[0] for name in ("日本", "韓国")
+    }
+    assert len(projects) == 2
 
 
 def test_a_folder_that_holds_something_else_is_refused(stackgen, tmp_path):
@@ -80,18 +92,6 @@ def test_init_takes_settings_that_are_there_already(stackgen, tmp_path):
     assert (tmp_path / "mine/.env").read_text().startswith("# mine\n")
 
 
-def _take(port, *, patience=30):
-    """A listening socket on a port; while someone else has it, waits for them, so that it stays taken."""
-    end = time.monotonic() + patience
-    while True:
-        try:
-            return socket.create_server(("127.0.0.1", port))
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
-
-
 def test_a_port_in_use_is_noticed_and_another_one_proposed(stackgen, tmp_path):
     """One that was asked for is refused; a default gives way and is printed everywhere."""
     with socket.socket() as other:
@@ -101,7 +101,9 @@ def test_a_port_in_use_is_noticed_and_another_one_proposed(stackgen, tmp_path):
         asked = stackgen("init", "a", "--https-port", port, "--yes", code=1)
         assert f"port {port} is in use" in asked.stderr
         assert "--https-port" in asked.stderr
-    with contextlib.closing(_take(8443)):
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # a stack that runs here has it, which is what this needs
+            held.enter_context(socket.create_server(("127.0.0.1", 8443)))
         done = stackgen("init", "b", "--yes")
         port = int(StackFolder(tmp_path / "b").env.read_text().split("HTTPS_PORT=")[1].split()[0])
         assert port != 8443
