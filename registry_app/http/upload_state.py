@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class UploadSigner:
     """Signs with the http secret, by a file that is reread when it changes.
 
-    The first secret of the file signs, each that counts verifies, so that a rotation cuts no upload.
+    The first secret of the file signs, each that counts verifies, so that a rotation cuts no upload: a worker that
+    meets a signature it does not know looks at the file at once, for another may have read a new secret before it.
     """
 
     def __init__(self, *, secret: str, file: Path | None, clock: Callable[[], float] = time.time) -> None:
         fallback: tuple[HttpSecret, ...] = (HttpSecret(secret.encode() or secrets.token_bytes(32)),)
         watched = WatchedFile(file, parse_secrets, fallback=fallback) if file is not None else None
         self._secrets = watched.current if watched is not None else lambda: fallback
+        self._latest_secrets = watched.latest if watched is not None else lambda: fallback
         self._clock = clock
 
     def sign(self, repository: Repository, upload: str) -> str:
@@ -39,8 +41,12 @@ class UploadSigner:
         if state is None:
             return True
         given, now = state.encode(errors="replace"), self._clock()
-        good = [_signature(one.text, repository, upload) for one in self._secrets() if one.counts(now)]
-        return any(hmac.compare_digest(one.encode(), given) for one in good)
+
+        def known(secrets: tuple[HttpSecret, ...]) -> bool:
+            good = [_signature(one.text, repository, upload) for one in secrets if one.counts(now)]
+            return any(hmac.compare_digest(one.encode(), given) for one in good)
+
+        return known(self._secrets()) or known(self._latest_secrets())
 
 
 def _signature(secret: bytes, repository: Repository, upload: str) -> str:
