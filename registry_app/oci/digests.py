@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from registry_app.errors import ErrorCode, RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CANONICAL = "sha256"
 # Registered algorithms and the length of their lower-case hexadecimal encoding.
 ALGORITHMS = {"sha256": 64, "sha512": 128}
+_HASHES: dict[str, Callable[..., Hash]] = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 _HEX = re.compile(r"[a-f0-9]+")
 
 
@@ -56,4 +60,4 @@ def new_hash(algorithm: str = CANONICAL) -> Hash:
     """A running hash; raises DIGEST_INVALID for an algorithm that is not registered."""
     if algorithm not in ALGORITHMS:
         raise RegistryError(ErrorCode.DIGEST_INVALID, message="the digest algorithm must be sha256 or sha512")
-    return hashlib.new(algorithm, usedforsecurity=False)
+    return _HASHES[algorithm](usedforsecurity=False)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.storage.failures import failures_told
-from registry_app.storage.links import has_link, write_link
+from registry_app.storage.links import has_link, remembered_links, write_link
+from registry_app.storage.remembered import Found, Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,15 +27,17 @@ if TYPE_CHECKING:
 
 # A lease younger than this is not renewed again: many pulls of one layer write its inode once.
 _FRESH = 10.0  # seconds
+_MOST_REMEMBERED = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobStat:
-    """A blob as it lies on disk; `size` in bytes."""
+    """A blob as it lies on disk; `size` in bytes, `renewed` its lease's beginning in seconds since 1970."""
 
     digest: Digest
     size: int
     path: Path
+    renewed: float
 
 
 class Contents:
@@ -45,30 +48,44 @@ class Contents:
         self._files = files
         self._trash = trash
         self._clock = clock
+        self._stats = Remembered(self._stat, most=_MOST_REMEMBERED)
 
     def find(self, digest: Digest) -> BlobStat | None:
         """The content of this digest; taken back if a collection threw it away."""
-        path = self._layout.blob(digest)
-        found = self._files.stat(path)
-        if found is None and self._trash.take_back(path):
-            found = self._files.stat(path)
-        return BlobStat(digest=digest, size=found.st_size, path=path) if found else None
+        found = self._stats.get(digest).value
+        if found is None and self._trash.take_back(self._layout.blob(digest)):
+            found = self._stats.get(digest).value
+        return found
 
-    def read(self, digest: Digest, *, limit: int) -> bytes:
-        """Small content, taken back if a collection threw it away; FileNotFoundError, ValueError as `Files.read`."""
+    def read(self, digest: Digest, *, limit: int) -> tuple[bytes, os.stat_result]:
+        """Small content and its file, taken back if a collection threw it away.
+
+        Raises FileNotFoundError, ValueError over the limit.
+        """
         path = self._layout.blob(digest)
         try:
-            return self._files.read(path, limit=limit)
+            return self._files.read_with_stat(path, limit=limit)
         except FileNotFoundError:
             if not self._trash.take_back(path):
                 raise
-            return self._files.read(path, limit=limit)
+            return self._files.read_with_stat(path, limit=limit)
+
+    def _stat(self, digest: Digest) -> Found[BlobStat | None]:
+        path = self._layout.blob(digest)
+        file = self._files.stat(path)
+        found = BlobStat(digest=digest, size=file.st_size, path=path, renewed=file.st_mtime) if file else None
+        return Found(found, path, file)
 
     def renew_lease(self, path: Path) -> None:
         """Keeps a file from collection for the time of grace; what cannot be renewed is promised less, that is all."""
-        now = self._clock()
         with contextlib.suppress(OSError):
-            if not 0 <= now - path.stat(follow_symlinks=False).st_mtime < _FRESH:
+            self.renew_lease_since(path.stat(follow_symlinks=False).st_mtime, path)
+
+    def renew_lease_since(self, renewed: float, path: Path) -> None:
+        """As `renew_lease`, for a file whose lease was seen a moment ago to begin at this time."""
+        now = self._clock()
+        if not 0 <= now - renewed < _FRESH:
+            with contextlib.suppress(OSError):
                 os.utime(path, (now, now), follow_symlinks=False)
 
     def publish(self, source: Path, digest: Digest) -> BlobStat:
@@ -77,7 +94,7 @@ class Contents:
         now = self._clock()
         os.utime(source, (now, now), follow_symlinks=False)
         self._files.publish(source, path)
-        return BlobStat(digest=digest, size=path.stat(follow_symlinks=False).st_size, path=path)
+        return BlobStat(digest=digest, size=path.stat(follow_symlinks=False).st_size, path=path, renewed=now)
 
     def store(self, content: bytes, digest: Digest) -> None:
         """Puts small verified content under its digest, durably."""
@@ -102,16 +119,17 @@ class Blobs:
         self._contents = contents
         self._locks = locks
         self._trash = trash
+        self._layers = remembered_links(files, layout.layer)
 
     def stat(self, repository: Repository, digest: Digest) -> BlobStat:
         """The blob, whose lease is renewed; raises BLOB_UNKNOWN."""
         with failures_told():
-            link = self._layout.layer(repository, digest)
-            found = self._contents.find(digest) if has_link(self._files, link, digest) else None
-            if found is None:
+            link = self._layers.get((repository, digest))
+            found = self._contents.find(digest) if link.value == digest else None
+            if found is None or link.file is None:
                 raise RegistryError(ErrorCode.BLOB_UNKNOWN, digest=str(digest))
-            self._contents.renew_lease(link)
-            self._contents.renew_lease(found.path)
+            self._contents.renew_lease_since(link.file.st_mtime, link.path)
+            self._contents.renew_lease_since(found.renewed, found.path)
             return found
 
     def open(self, repository: Repository, digest: Digest) -> tuple[BlobStat, BinaryIO]:

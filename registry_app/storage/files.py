@@ -70,14 +70,19 @@ class Files:
 
     def read(self, path: Path, *, limit: int) -> bytes:
         """The content of a small file; FileNotFoundError if there is none, ValueError if it is over `limit` bytes."""
+        return self.read_with_stat(path, limit=limit)[0]
+
+    def read_with_stat(self, path: Path, *, limit: int) -> tuple[bytes, os.stat_result]:
+        """As `read`, and what the file was when it was opened."""
         descriptor = self.open(path)
         try:
+            found = os.fstat(descriptor)
             content = _read_up_to(descriptor, limit + 1)
         finally:
             os.close(descriptor)
         if len(content) > limit:
             raise ValueError(f"larger than {limit} bytes")
-        return content
+        return content, found
 
     def names(self, folder: Path) -> list[str]:
         """Names of the folders in a folder, in no order; empty if it does not exist."""

@@ -6,21 +6,50 @@ from typing import TYPE_CHECKING
 
 from registry_app.errors import RegistryError
 from registry_app.oci.digests import ALGORITHMS, Digest
+from registry_app.storage.remembered import Found, Remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import TypeVar
 
+    from registry_app.oci.names import Repository, Tag
     from registry_app.storage.files import Files
 
+    Name = TypeVar("Name", Tag, Digest)
+
 _LONGEST = 256
+_MOST_REMEMBERED = 8192
+
+
+def remembered_links(
+    files: Files, path: Callable[[Repository, Name], Path]
+) -> Remembered[tuple[Repository, Name], Digest | None]:
+    """Reads the links of one kind as `read_link` does, and remembers them."""
+
+    def read(key: tuple[Repository, Name]) -> Found[Digest | None]:
+        place = path(*key)
+        try:
+            content, file = files.read_with_stat(place, limit=_LONGEST)
+        except (FileNotFoundError, ValueError):
+            return Found(None, place, None)
+        return Found(_parse(content), place, file)
+
+    return Remembered(read, most=_MOST_REMEMBERED)
 
 
 def read_link(files: Files, path: Path) -> Digest | None:
     """The digest that a link holds; None if it is not there, empty or no digest."""
     try:
-        return Digest.parse(files.read(path, limit=_LONGEST).decode().strip())
-    except (FileNotFoundError, ValueError, RegistryError):
+        return _parse(files.read(path, limit=_LONGEST))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _parse(content: bytes) -> Digest | None:
+    try:
+        return Digest.parse(content.decode().strip())
+    except (ValueError, RegistryError):
         return None
 
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry_app.storage.remembered import STANDS_STILL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from registry_app.storage.files import Files
 
-# Seconds. File systems are known that keep times to two seconds; clocks of servers do not matter, as only ours runs.
-STANDS_STILL = 2.5
 # Names, in all folders together, of about a hundred bytes each.
 MOST_NAMES = 500_000
 

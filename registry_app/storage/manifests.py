@@ -11,7 +11,8 @@ from registry_app.oci.digests import CANONICAL, Digest
 from registry_app.oci.manifests import LARGEST_MANIFEST, Manifest
 from registry_app.oci.references import References, parse_references
 from registry_app.storage.failures import failures_told
-from registry_app.storage.links import has_link, linked_digests, write_link
+from registry_app.storage.links import has_link, linked_digests, remembered_links, write_link
+from registry_app.storage.remembered import Found, Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("registry.storage")
 # Upstream has no limit for what it reads; what it stored under an older limit is served.
 _LARGEST_STORED = 4 * LARGEST_MANIFEST
-_MOST_MEDIA_TYPES = 10_000
+# Together at most 32 MiB in each process; nearly all manifests are a kilobyte or two.
+_MOST_REMEMBERED = 2048
+_LARGEST_REMEMBERED = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +74,8 @@ class Manifests:
         self._epochs = epochs
         self._trash = trash
         self._space = space
-        # What lies under a digest never changes, so a manifest is parsed once, not for each pull.
-        self._media_types: dict[Digest, str] = {}
+        self._revisions = remembered_links(files, layout.revision)
+        self._stored = Remembered(self._read_stored, most=_MOST_REMEMBERED)
 
     def get(self, repository: Repository, reference: Reference) -> StoredManifest:
         """The manifest of a tag or digest, checked against its digest; raises MANIFEST_UNKNOWN."""
@@ -162,17 +165,23 @@ class Manifests:
         return None
 
     def _read(self, repository: Repository, digest: Digest) -> StoredManifest | None:
-        if not has_link(self._files, self._layout.revision(repository, digest), digest):
+        if self._revisions.get((repository, digest)).value != digest:
             return None
         try:
-            body = self._contents.read(digest, limit=_LARGEST_STORED)
-            media_type = self._media_type(body, digest)
+            return self._stored.get(digest).value
         except FileNotFoundError:
             return None
         except ValueError as error:
             log.error("manifest %s of %s can't be served: %s; push it again to heal it", digest, repository, error)  # noqa: TRY400
             return None
-        return StoredManifest(digest=digest, media_type=media_type, body=body)
+
+    def _read_stored(self, digest: Digest) -> Found[StoredManifest]:
+        """A manifest whose content is that of its digest; ValueError otherwise."""
+        body, file = self._contents.read(digest, limit=_LARGEST_STORED)
+        if Digest.of(body, digest.algorithm) != digest:
+            raise ValueError("the content does not match its digest")
+        stored = StoredManifest(digest=digest, media_type=parse_references(body).media_type, body=body)
+        return Found(stored, self._layout.blob(digest), file, keep=len(body) <= _LARGEST_REMEMBERED)
 
     def _inside(self, children: Iterable[Descriptor]) -> dict[Digest, References]:
         """What the manifests in an index refer to, down to the last: all of it must be there, and stay."""
@@ -189,17 +198,6 @@ class Manifests:
                 continue  # no manifest; whether that matters is told by whoever refers to it
             waiting += found[digest].children
         return found
-
-    def _media_type(self, body: bytes, digest: Digest) -> str:
-        """The media type of a manifest whose content is that of its digest; ValueError otherwise."""
-        if Digest.of(body, digest.algorithm) != digest:
-            raise ValueError("the content does not match its digest")
-        known = self._media_types.get(digest)
-        if known is None:
-            if len(self._media_types) >= _MOST_MEDIA_TYPES:
-                self._media_types.clear()
-            known = self._media_types[digest] = parse_references(body).media_type
-        return known
 
     def _missing(self, repository: Repository, manifest: Manifest, inner: Mapping[Digest, References]) -> list[str]:
         """What a manifest refers to and the repository lacks; the lease of the rest is renewed."""

@@ -12,7 +12,7 @@ from registry_app.errors import ErrorCode, RegistryError
 from registry_app.oci.names import Tag
 from registry_app.storage.failures import failures_told
 from registry_app.storage.files import sync_folder
-from registry_app.storage.links import read_link, write_link
+from registry_app.storage.links import remembered_links, write_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,7 @@ class Tags:
         self._files = files
         self._locks = locks
         self._listings = listings
+        self._current = remembered_links(files, layout.current)
 
     def list(self, repository: Repository, *, last: str = "", limit: int | None = None) -> list[str]:
         """Up to `limit` names after `last`, sorted; raises NAME_UNKNOWN."""
@@ -46,7 +47,7 @@ class Tags:
 
     def find(self, repository: Repository, tag: Tag) -> Digest | None:
         """The manifest that a tag names."""
-        return read_link(self._files, self._layout.current(repository, tag))
+        return self._current.get((repository, tag)).value
 
     def all(self, repository: Repository) -> Iterator[tuple[Tag, Digest]]:
         """Every tag with the manifest that it names."""
