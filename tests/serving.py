@@ -12,6 +12,7 @@ import time
 from base64 import b64encode
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import bcrypt
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 START_SECONDS = 20
 
@@ -126,10 +127,12 @@ def start_registry(
     environ: dict[str, str] | None = None,
     root: Path | None = None,
     wrapper: tuple[str, ...] = (),
+    launch: Callable[[list[str], Path], subprocess.Popen[bytes]] | None = None,
 ) -> Iterator[RunningRegistry]:
     """A running registry below `folder`; `config` is laid over a small default; with `users` it asks for a login.
 
-    The first user is the one that `request` logs in as. `wrapper` goes before the command (strace, faketime).
+    The first user is the one that `request` logs in as. `wrapper` goes before the command (strace, faketime). `launch`
+    starts the process from the arguments of `registry` and the path of the log, where a run has its own way.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port, debug_port = free_port(), free_port()
@@ -152,15 +155,7 @@ def start_registry(
     path = folder / "config.yml"
     path.write_text(yaml.safe_dump(merged(document, config or {}), sort_keys=False))
     log = folder / "registry.log"
-    with log.open("ab") as stream:
-        process = subprocess.Popen(
-            [*wrapper, sys.executable, "-m", "registry_app", "serve", str(path)],
-            stdout=stream,
-            stderr=stream,
-            cwd=Path(__file__).parent.parent,
-            env={**{k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}, **(environ or {})},
-            start_new_session=True,
-        )
+    process = (launch or partial(_launch, wrapper=wrapper, environ=environ or {}))(["serve", str(path)], log)
     first = next(iter((users or {}).items()), (None, None))
     registry = RunningRegistry(port, debug_port, root, log, process, *first)
     try:
@@ -170,6 +165,20 @@ def start_registry(
         registry.stop()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _launch(
+    arguments: list[str], log: Path, *, wrapper: tuple[str, ...], environ: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            [*wrapper, sys.executable, "-m", "registry_app", *arguments],
+            stdout=stream,
+            stderr=stream,
+            cwd=Path(__file__).parent.parent,
+            env={**{k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}, **environ},
+            start_new_session=True,
+        )
 
 
 def _wait(registry: RunningRegistry) -> None:

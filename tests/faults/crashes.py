@@ -14,6 +14,7 @@ from tests.faults.registries import start_ours, start_peer
 from tests.faults.writers import Ledger, write, zero_links
 
 TOLD_EVERY = 50
+MOST_PUSHES = 16  # acknowledged before a crash
 
 
 def starter(folder, peer=None):
@@ -67,8 +68,9 @@ def _cycles(folder, root, *, count, seed, peer, crash, after):
             if cycle == count:
                 break
             before = ledger.pushes
-            threads = write(running.port, ledger, seed=f"{seed}/{cycle}", seconds=10)
-            time.sleep(pick.uniform(0.05, 0.6))
+            threads = write(running.port, ledger, seed=f"{seed}/{cycle}", seconds=30, tags=1)
+            _wait_for(ledger, before + pick.randrange(MOST_PUSHES))
+            time.sleep(pick.uniform(0, 0.05))
             crash(running)
             for thread in threads:
                 thread.join()
@@ -79,6 +81,13 @@ def _cycles(folder, root, *, count, seed, peer, crash, after):
         after()
     outcome.counts["refused"] = len(ledger.refusals)
     return outcome
+
+
+def _wait_for(ledger, pushes):
+    """Returns when so many pushes were acknowledged: however slow the machine is, the crash comes amid the work."""
+    end = time.monotonic() + 20
+    while ledger.pushes < pushes and time.monotonic() < end:
+        time.sleep(0.002)
 
 
 def stop_runs(folder, *, count, seed):

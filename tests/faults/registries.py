@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tests.faults.warm import start_warm
 from tests.serving import free_port, start_registry
 
 
@@ -33,9 +34,11 @@ class Running:
 
 @contextmanager
 def start_ours(folder, root, *, config=None, wrapper=()):
-    """Our registry on an existing tree; what a collection does is up to the run."""
+    """Our registry on an existing tree; what a collection does is up to the run. Started warm unless wrapped."""
     quiet = {"log": {"level": "error"}, "stackgen": {"gc": {"enabled": False}, "scrub": {"enabled": False}}}
-    with start_registry(folder, root=root, config={**quiet, **(config or {})}, wrapper=wrapper) as registry:
+    launch = None if wrapper else start_warm
+    config = {**quiet, **(config or {})}
+    with start_registry(folder, root=root, config=config, wrapper=wrapper, launch=launch) as registry:
         yield Running(registry.port, registry.process, registry.debug_port)
 
 
