@@ -119,12 +119,13 @@ class Client:
             raise RefusedError(status, body)
         return headers["Docker-Content-Digest"], body
 
-    def pull_problems(self, repository, tag, allowed):
-        """What is wrong with an image whose tag must name one of `allowed` (None in it: may be unknown)."""
+    def pull(self, repository, tag, allowed):
+        """The digest that a tag names, and what is wrong: it must be one of `allowed` (None in it: may be unknown)."""
+        digest = None
         try:
             found = self.find(repository, tag)
             if found is None:
-                return [] if None in allowed else [f"{repository}:{tag} is lost"]
+                return None, [] if None in allowed else [f"{repository}:{tag} is lost"]
             digest, body = found
             problems = (
                 [] if digest in allowed else [f"{repository}:{tag} names {digest}, which was not acknowledged last"]
@@ -134,8 +135,8 @@ class Client:
             for described in [json.loads(body)["config"], *json.loads(body)["layers"]]:
                 problems += self.blob_problems(repository, described["digest"])
         except RefusedError as error:
-            return [f"{repository}:{tag}: {error}"]
-        return problems
+            return digest, [f"{repository}:{tag}: {error}"]
+        return digest, problems
 
     def blob_problems(self, repository, digest):
         """What is wrong with a blob that an acknowledged image needs."""

@@ -65,7 +65,7 @@ def _pusher(port, pick, number, pool, *, done, outcome):
                 alive[name] = image.digest
                 outcome.counts["acknowledged"] += 1
             for tag, digest in alive.items():
-                outcome.violations += client.pull_problems(*tag, {digest})
+                outcome.violations += client.pull(*tag, {digest})[1]
                 outcome.counts["pulls"] += 1
         except (RefusedError, *FAILURES) as error:
             outcome.violations.append(f"{name}: {error!r}")

@@ -37,21 +37,21 @@ class Ledger:
         client = Client(port)
         found = []
         for name in sorted({*self.acknowledged, *self.maybe}):
-            found += client.pull_problems(*name, self.allowed(name))
-            seen = client.find(*name)
-            if seen is not None and seen[0] in self.allowed(name):
-                self.acknowledged[name], self.maybe[name] = seen[0], set()
+            digest, problems = client.pull(*name, self.allowed(name))
+            found += problems
+            if digest in self.allowed(name):
+                self.acknowledged[name], self.maybe[name] = digest, set()
         return found
 
 
-def write(port, ledger, *, seed, seconds, writers=8, tags=4, repositories=2):
+def write(port, ledger, *, seed, seconds, writers=8, tags=4, repositories=2, layers=2):
     """Starts writers, each with tags of its own; they end after `seconds`, or when the registry is gone."""
     end = time.monotonic() + seconds
     threads = [
         threading.Thread(
             target=_writer,
             args=(port, ledger, random.Random(f"{seed}/{n}"), n),
-            kwargs={"end": end, "tags": tags, "repositories": repositories},
+            kwargs={"end": end, "tags": tags, "repositories": repositories, "layers": layers},
         )
         for n in range(writers)
     ]
@@ -60,11 +60,11 @@ def write(port, ledger, *, seed, seconds, writers=8, tags=4, repositories=2):
     return threads
 
 
-def _writer(port, ledger, pick, number, *, end, tags, repositories):
+def _writer(port, ledger, pick, number, *, end, tags, repositories, layers):
     client = Client(port)
     while time.monotonic() < end:
         name = (f"team/app{pick.randrange(repositories)}", f"w{number}-{pick.randrange(tags)}")
-        image = make_image(pick)
+        image = make_image(pick, layers=layers)
         try:
             for blob in image.blobs:
                 client.push_blob(name[0], blob)
