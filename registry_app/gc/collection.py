@@ -84,10 +84,10 @@ def collect(storage: Storage, policy: Policy, observer: Observer) -> Report:
         report = Report(started=storage.clock())
         result = "failed"
         try:
-            with storage.epochs.collection() as references:
-                sweeper = Sweeper(storage, policy, references)
+            with storage.epochs.collection() as references, storage.locks.sweeping() as locks:
+                sweeper = Sweeper(storage, policy, references, locks)
                 _collect(storage, policy, observer, report=report, sweeper=sweeper)
-                report.run, report.longest_lock = sweeper.run, sweeper.longest_lock
+                report.run, report.longest_lock = sweeper.run, locks.longest
             _empty_trash(storage, policy, report)
             result = "ok"
         finally:

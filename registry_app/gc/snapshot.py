@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from registry_app.gc.plan import RepositorySnapshot, Revision
 from registry_app.oci.references import parse_references
-from registry_app.storage.links import linked_digests
+from registry_app.storage.links import leases, linked_digests
 
 if TYPE_CHECKING:
     from registry_app.oci.digests import Digest
@@ -19,14 +19,11 @@ _LARGEST = 64 * 1024 * 1024
 
 def take_snapshot(storage: Storage, repository: Repository, *, with_tags: bool) -> RepositorySnapshot:
     """What the repository holds now. What is added during the look may be missing, what is removed may be there."""
-    revisions = {}
     now = storage.clock()
-    for digest in storage.manifests.digests(repository):
-        link = storage.files.stat(storage.layout.revision(repository, digest))
-        if link is not None:
-            revisions[digest] = Revision(
-                digest=digest, age=now - link.st_mtime, references=_references(storage, digest)
-            )
+    revisions = {
+        digest: Revision(digest=digest, age=now - renewed, references=_references(storage, digest))
+        for digest, renewed in leases(storage.files, storage.layout.revisions(repository))
+    }
     tags: dict[Digest, tuple[str, ...]] = {}
     if with_tags:
         for tag, digest in storage.tags.all(repository):

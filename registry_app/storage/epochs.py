@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from registry_app.storage.locks import Locks
 
 _SIZE = 8
+_PIECE = 64 * 1024
 
 
 class Epochs:
@@ -92,17 +93,26 @@ class ReferenceLog:
     """What manifests came to refer to since the collection began."""
 
     def __init__(self, descriptor: int) -> None:
-        self._file = os.fdopen(descriptor, "r")
+        self._descriptor = descriptor
+        self._offset = 0
+        self._rest = ""
         self._seen: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        os.close(self._descriptor)
 
     def holds(self, digest: Digest) -> bool:
         """Whether a manifest refers to this since; exact under the digest's exclusive lock."""
-        if more := self._file.read():
-            self._seen.update(more.split("\n"))
+        while more := os.pread(self._descriptor, _PIECE, self._offset):
+            self._take_in(more)
+            if len(more) < _PIECE:
+                break  # its end: whoever writes later holds no lock yet
         return str(digest) in self._seen
+
+    def _take_in(self, more: bytes) -> None:
+        self._offset += len(more)
+        *lines, self._rest = (self._rest + more.decode("ascii")).split("\n")
+        self._seen.update(lines)

@@ -15,7 +15,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LINK_MODE = 0o644
@@ -97,6 +97,23 @@ class Files:
         try:
             with os.scandir(descriptor) as entries:
                 return list(entries)
+        finally:
+            os.close(descriptor)
+
+    def stats(self, folder: Path, leaf: str) -> Iterator[tuple[str, os.stat_result]]:
+        """Each folder in a folder that has a regular file of this name in it, with that file's stat, in no order."""
+        try:
+            descriptor = self.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return
+        try:
+            with os.scandir(descriptor) as entries:
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    found = os.stat(f"{name}/{leaf}", dir_fd=descriptor, follow_symlinks=False)
+                    if stat_modes.S_ISREG(found.st_mode):
+                        yield name, found
         finally:
             os.close(descriptor)
 

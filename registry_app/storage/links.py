@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from registry_app.errors import RegistryError
@@ -77,3 +78,11 @@ def linked_digests(files: Files, folder: Path) -> Iterator[Digest]:
                 yield Digest.parse(f"{algorithm}:{encoded}")
             except RegistryError:
                 continue
+
+
+def leases(files: Files, folder: Path) -> Iterator[tuple[Digest, float]]:
+    """Every digest whose `<folder>/<algorithm>/<hex>/link` is there, and when its lease was renewed (since 1970)."""
+    for algorithm in ALGORITHMS:
+        for encoded, found in files.stats(folder / algorithm, "link"):
+            with contextlib.suppress(RegistryError):
+                yield Digest.parse(f"{algorithm}:{encoded}"), found.st_mtime

@@ -30,6 +30,7 @@ PATIENCE = 30.0  # seconds
 _SHARDS = 65536
 _DIGESTS, _REPOSITORIES, _TAGS, _PARITIES, _COLLECTOR = (_SHARDS * part for part in range(5))
 _LONGEST_PAUSE = 0.02
+_SWEEP_PATIENCE = 0.1
 _BUSY = frozenset({errno.EAGAIN, errno.EACCES})
 
 
@@ -72,22 +73,22 @@ class Locks:
             yield
 
     @contextmanager
-    def sweeping(self, digest: Digest) -> Iterator[bool]:
-        """Whether nobody uses this digest now; if so, nobody does until the end of the block. Never waits long."""
+    def sweeping(self) -> Iterator[SweepLocks]:
+        """Locks of one digest after the other, for a collection."""
         with self._open() as descriptor:
-            yield self._try_for(descriptor, fcntl.F_WRLCK, _DIGESTS + _shard(str(digest)), patience=0.1)
+            yield SweepLocks(descriptor)
 
     @contextmanager
     def collecting(self) -> Iterator[bool]:
         """Whether this is the only collection that runs on the store."""
         with self._open() as descriptor:
-            yield self._try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR, patience=0)
+            yield _try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR, patience=0)
 
     @contextmanager
     def scrubbing(self) -> Iterator[bool]:
         """Whether this is the only scrub that runs on the store."""
         with self._open() as descriptor:
-            yield self._try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR + 1, patience=0)
+            yield _try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR + 1, patience=0)
 
     @contextmanager
     def replacing(self, digest: Digest) -> Iterator[None]:
@@ -123,20 +124,46 @@ class Locks:
             os.close(descriptor)
 
     def _take(self, descriptor: int, kind: int, place: int, *, patience: float | None = None) -> None:
-        if not self._try_for(descriptor, kind, place, patience=self._patience if patience is None else patience):
+        if not _try_for(descriptor, kind, place, patience=self._patience if patience is None else patience):
             raise RegistryError(
                 ErrorCode.UNAVAILABLE, message="busy with the same content", headers={"Retry-After": "5"}
             )
 
-    def _try_for(self, descriptor: int, kind: int, place: int, *, patience: float) -> bool:
-        end = time.monotonic() + patience
-        pause = 0.0005
-        while not try_lock(descriptor, kind, place):
-            if time.monotonic() >= end:
-                return False
-            time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-        return True
+
+class SweepLocks:
+    """The locks of a collection: of one digest at a time, and never waited for long."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.longest = 0.0
+
+    @contextmanager
+    def holding(self, digest: Digest) -> Iterator[bool]:
+        """Whether nobody uses this digest now; if so, nobody does until the end of the block.
+
+        `longest` is the longest time (seconds) that one was held, with the time the thread waited for a processor.
+        """
+        place = _DIGESTS + _shard(str(digest))
+        if not _try_for(self._descriptor, fcntl.F_WRLCK, place, patience=_SWEEP_PATIENCE):
+            yield False
+            return
+        taken = time.monotonic()
+        try:
+            yield True
+        finally:
+            _set(self._descriptor, fcntl.F_UNLCK, place)
+            self.longest = max(self.longest, time.monotonic() - taken)
+
+
+def _try_for(descriptor: int, kind: int, place: int, *, patience: float) -> bool:
+    end = time.monotonic() + patience
+    pause = 0.0005
+    while not try_lock(descriptor, kind, place):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    return True
 
 
 def try_lock(descriptor: int, kind: int, place: int) -> bool:

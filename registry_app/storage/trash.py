@@ -29,6 +29,7 @@ class Trash:
     def __init__(self, layout: Layout, files: Files) -> None:
         self._layout = layout
         self._files = files
+        self._made = ""
 
     def start_run(self, now: float, kind: str) -> str:
         """The name of a new run, beginning with its time in UTC; its folder comes with the first thing in it."""
@@ -36,20 +37,24 @@ class Trash:
 
     def throw(self, run: str, path: Path) -> None:
         """Moves a file or folder of the tree away in one step; FileNotFoundError if it is not there."""
-        source = str(path)
-        place = f"{self._layout.trash}/{run}{source[len(str(self._layout.tree)) :]}"
+        source, place = str(path), self._place(run, path)
         try:
-            os.rename(source, place)  # noqa: PTH104 - as `throw_leaf`
+            # Not by Path: a collection does this a hundred thousand times.
+            os.rename(source, place)  # noqa: PTH104
         except FileNotFoundError:
             os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
             os.rename(source, place)  # noqa: PTH104
 
     def throw_leaf(self, run: str, path: Path) -> None:
-        """Moves a file away together with its folder, in which nothing else lies; the caller holds its lock.
-
-        A collection does this a hundred thousand times: one rename, and no arithmetic on paths.
-        """
+        """Moves a file away together with its folder, in which nothing else lies; the caller holds its lock."""
         self.throw(run, path.parent)
+
+    def make_place(self, run: str, path: Path) -> None:
+        """Makes the folder that `throw_leaf` moves this file's folder to, so that only a rename is left to do."""
+        place = os.path.dirname(self._place(run, path.parent))  # noqa: PTH120 - as `throw`
+        if place != self._made:  # a collection goes through the tree folder by folder
+            os.makedirs(place, exist_ok=True)  # noqa: PTH103
+            self._made = place
 
     def take_back(self, path: Path) -> bool:
         """Puts a file back that a collection took, from the latest; durable when this returns True."""
@@ -92,6 +97,9 @@ class Trash:
     def empty(self, run: str) -> None:
         """Removes a run's things for good."""
         shutil.rmtree(self._layout.trash / run, ignore_errors=True)
+
+    def _place(self, run: str, path: Path) -> str:
+        return f"{self._layout.trash}/{run}{str(path)[len(str(self._layout.tree)) :]}"
 
     def _own_paths(self, run: str) -> list[Path]:
         # Sorted: `blobs` come before `repositories`, and within a repository layers before manifests.
