@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stackgen import dotenv
 from stackgen.assets import asset_root
+from stackgen.compiled_templates import CompiledTemplates
 
 # What YAML 1.1 and 1.2 don't allow, or fold, inside double quotes.
 _NOT_IN_YAML = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
@@ -59,6 +60,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=CompiledTemplates(),
     )
     environment.filters.update(
         yaml=quote_compose, plain_yaml=quote_yaml, nginx=quote_nginx, json=quote_json, env=dotenv.quote
