@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 RUNS = 15
 HELP, CLICK = "stackgen --help", "python -c 'import click'"
 RENDER, CHANGED = "stackgen render, nothing to change", "stackgen render, all files anew"
-GOALS = {HELP: "2.5 × click", RENDER: "0.5 s", CHANGED: "0.5 s"}
+GOALS = {HELP: "2.5 times click", RENDER: "0.5 s", CHANGED: "0.5 s"}
 
 
 def cpu_of(command: Sequence[str]) -> float:
@@ -64,7 +64,7 @@ def main() -> None:
     print(f"{'CPU of':36} {'median':>8} {'spread':>7}   goal")
     for name, one in found.items():
         print(f"{name:36} {one.median:7.3f}s {one.spread:6.0%}   {GOALS.get(name, '')}")
-    print(f"--help is {ratio(found[HELP], found[CLICK]):.2f} × click; load of the machine {os.getloadavg()[0]:.1f}")
+    print(f"--help is {ratio(found[HELP], found[CLICK]):.2f} times click; load of the machine {os.getloadavg()[0]:.1f}")
     document = {name: {"median_s": one.median, "spread": one.spread, "runs": one.count} for name, one in found.items()}
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     (ROOT / "bench" / "results" / f"command-line-{stamp}.json").write_text(json.dumps(document, indent=1) + "\n")
