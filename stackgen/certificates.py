@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from registry_app import issuing
-from stackgen import values
+from stackgen import hosts
 from stackgen.errors import StackgenError
 from stackgen.rotation.generations import generation_name, serving_pair
 from stackgen.secret_files import PRIVATE, PUBLIC, SHARED, ensure_folder, put_file
@@ -160,5 +160,5 @@ def _issue(folder: StackFolder, settings: StackSettings, authority: issuing.Pair
 
 def hosts_of(settings: StackSettings) -> list[str]:
     """Every name and address that the stack's certificate is for."""
-    local = ["localhost", "127.0.0.1", "::1"] if values.is_loopback(settings.host) else []
+    local = ["localhost", "127.0.0.1", "::1"] if hosts.is_loopback(settings.host) else []
     return [settings.host, settings.service_domain, *local]

@@ -97,14 +97,18 @@ def quote(value: str) -> str:
 
 
 def set_value(text: str, name: str, value: str) -> str:
-    """The same `.env` text with one name set: in its place, or at the end; every other line stays as it is."""
-    line = f"{name}={quote(value)}"
+    """The same `.env` text with one name set: in its place, or at the end; every other line stays as it is.
+
+    A file of lines that end as on Windows keeps them so.
+    """
+    end = "\r" if "\r\n" in text else ""
+    line = f"{name}={quote(value)}{end}"
     for number, statement in _statements(text):
         if _name_of(statement) == name:
             lines = text.split("\n")
             height = statement.count("\n") + 1
             return "\n".join([*lines[: number - 1], line, *lines[number - 1 + height :]])
-    return text + ("" if not text or text.endswith("\n") else "\n") + line + "\n"
+    return text + ("" if not text or text.endswith("\n") else f"{end}\n") + line + "\n"
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

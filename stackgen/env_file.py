@@ -41,7 +41,7 @@ def read_settings(text: str) -> ReadSettings:
     parsed = parse_dotenv(text)
     known = {name: value for name, value in parsed.values().items() if name in NAMES}
     foreign = [name for name in parsed.values() if name not in NAMES]
-    problems = [*parsed.problems, *_near_misses(parsed, foreign)]
+    problems = [*parsed.problems, *_near_misses(parsed, foreign), *_emptied(parsed)]
     try:
         settings = StackSettings.model_validate(_given(known))
     except ValidationError as error:
@@ -109,7 +109,7 @@ def near_name(name: str, *, cutoff: float = 0.6) -> str:
 
 
 def _given(values: Mapping[str, str]) -> dict[str, str]:
-    """An empty value means the default, as Compose's `${NAME:-default}` has it."""
+    """The settings that say something: empty means none, or is a problem of its own."""
     return {NAMES[name]: value for name, value in values.items() if value != ""}
 
 
@@ -154,6 +154,16 @@ def _near_misses(parsed: ParsedEnv, foreign: list[str]) -> Iterator[Problem]:
         if near := near_name(name, cutoff=_ALIKE):
             reason = f"is no setting; did you mean {near}?"
             yield Problem(parsed.line_of(name), name, reason, f"write {near}, or remove the line")
+
+
+def _emptied(parsed: ParsedEnv) -> Iterator[Problem]:
+    """Lines without a value where none is no choice: a default in its place might open what was closed."""
+    for one in parsed.assignments:
+        field = StackSettings.model_fields.get(NAMES.get(one.name, ""))
+        if one.value or field is None or field.default in (None, (), ""):
+            continue
+        remedy = str(_extra(one.name).get("remedy", ""))
+        yield Problem(one.line, one.name, "is empty", f"{remedy}; or remove the line for the default, {field.default}")
 
 
 def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Problem]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from registry_app import __version__
 from stackgen import assets, folder
+from stackgen.hosts import is_address, is_loopback
 from stackgen.profiles import Profile, load_profiles
 from stackgen.reference import example_env
 from stackgen.registry_config import container_place, render_config
 from stackgen.rendering import Renderer
-from stackgen.values import is_address, is_loopback, parse_bytes, parse_duration
+from stackgen.values import parse_bytes, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,9 +13,10 @@ HEADING = "# Every setting of a stack, with its default. Copy the lines that you
 _INTRODUCTION = """\
 # Settings
 
-Every variable that a stack's `.env` may hold. An empty value means the default. `stackgen validate` checks them all
-at once, `stackgen plan` shows what a change does, `stackgen render` writes it. Names that are none of these are left
-to Compose and your `compose.override.yaml`; a near miss of one of these is an error.
+Every variable that a stack's `.env` may hold. One whose default is empty may be empty; for any other default remove
+the line. `stackgen validate` checks them all at once, `stackgen plan` shows what a change does, `stackgen render`
+writes it. Names that are none of these are left to Compose and your `compose.override.yaml`; a near miss of one of
+these is an error.
 
 Compose reads `.env` too, so a value is written as Compose reads it: plain, or in single quotes when it holds spaces,
 `#`, quotes or `$`.

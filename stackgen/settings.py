@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stackgen import values
+from stackgen import hosts
 from stackgen.values import (
     Authority,
     Bytes,
     Duration,
     FilePath,
+    GrafanaUser,
     Host,
     ImageReference,
     IpAddress,
@@ -209,7 +210,7 @@ class StackSettings(BaseModel):
         "admin",
         REGISTRY,
         "The first user, made by `init`; its password is in secrets/admin_password.",
-        remedy="use letters, digits, dots, - and _, without a colon",
+        remedy="use any printable name without a colon, not starting with # and without space around it",
     )
     registry_image: ImageReference | None = variable(
         None,
@@ -376,7 +377,7 @@ class StackSettings(BaseModel):
         le=65535,
         remedy="write a port between 1 and 65535, or 0 for none",
     )
-    grafana_admin_user: UserName = variable(
+    grafana_admin_user: GrafanaUser = variable(
         "admin",
         OBSERVABILITY,
         "Grafana's administrator; the password is in grafana-secrets/admin_password.",
@@ -399,12 +400,12 @@ class StackSettings(BaseModel):
     @property
     def host(self) -> str:
         """The host that clients type: of REGISTRY_EXTERNAL_URL, else SERVICE_DOMAIN."""
-        return values.split_url(self.registry_external_url)[0] if self.registry_external_url else self.service_domain
+        return hosts.split_url(self.registry_external_url)[0] if self.registry_external_url else self.service_domain
 
     @property
     def port(self) -> int:
         """The port that clients type."""
-        return values.split_url(self.registry_external_url)[1] if self.registry_external_url else self.https_port
+        return hosts.split_url(self.registry_external_url)[1] if self.registry_external_url else self.https_port
 
     @property
     def authority(self) -> str:
@@ -413,7 +414,7 @@ class StackSettings(BaseModel):
         Docker takes a first part without a dot or a port for a folder of Docker Hub: such a host keeps its :443.
         """
         host = f"[{self.host}]" if ":" in self.host else self.host
-        plain = self.port == values.HTTPS_DEFAULT and ("." in self.host or self.host == "localhost")
+        plain = self.port == hosts.HTTPS_DEFAULT and ("." in self.host or self.host == "localhost")
         return host if plain else f"{host}:{self.port}"
 
     @property
@@ -424,4 +425,4 @@ class StackSettings(BaseModel):
     @property
     def is_local(self) -> bool:
         """Whether the registry is for this machine alone."""
-        return values.is_loopback(self.host)
+        return hosts.is_loopback(self.host)

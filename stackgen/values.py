@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
-HTTPS_DEFAULT = 443
-_LONGEST_HOST = 253
+from registry_app.auth.user_names import check_user_name
+from stackgen import hosts
+
 _LARGEST_ID = 2**32 - 2
 
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 _SIZES = {"": 1, "B": 1, "K": 2**10, "KIB": 2**10, "M": 2**20, "MIB": 2**20, "G": 2**30, "GIB": 2**30, "T": 2**40}
 _SIZES |= {"TIB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -35,86 +34,6 @@ def printable(value: str) -> str:
     """The same text; ValueError for control characters, which have no place in a setting."""
     if found := _CONTROL.search(value):
         raise ValueError(f"holds the control character U+{ord(found.group()):04X}")
-    return value
-
-
-def parse_host(value: str) -> str:
-    """A lower-case DNS name or an IP address, without brackets."""
-    printable(value)
-    if ":" in value or re.fullmatch(r"[0-9.]+", value):
-        return parse_address(value)
-    if "/" in value:
-        raise ValueError("is an address of a page, not a host")
-    if not value.isascii():
-        raise ValueError(f"has letters beyond ASCII{_punycode(value)}")
-    if value != value.lower():
-        raise ValueError(f"has capitals: write {value.lower()}")
-    if len(value) > _LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in value.split(".")):
-        raise ValueError("is no host name")
-    return value
-
-
-def _punycode(host: str) -> str:
-    try:
-        return f": write {host.encode('idna').decode()}"
-    except UnicodeError:
-        return ""
-
-
-def parse_address(value: str) -> str:
-    """An IPv4 or IPv6 address."""
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError("is no IP address") from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address stays on this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def is_address(host: str) -> bool:
-    """Whether a host is an IP address: TLS clients then name no server."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def split_url(url: str) -> tuple[str, int]:
-    """(host, port) of an https address."""
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or HTTPS_DEFAULT
-
-
-def parse_url(value: str) -> str:
-    """`https://host[:port]`, without a path, user or query."""
-    printable(value)
-    match = re.fullmatch(r"(\w+)://(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]]+)(?::(\d{1,5}))?/?", value)
-    if not match:
-        raise ValueError("is no plain address of a host")
-    scheme, host, port = match.groups()
-    if scheme != "https":
-        raise ValueError(f"starts with {scheme}://; registries are reached over https")
-    parse_host(host.strip("[]"))
-    if port is not None and not 1 <= int(port) <= 65535:  # noqa: PLR2004  (the range of ports)
-        raise ValueError(f"has no possible port: {port}")
-    return value.removesuffix("/")
-
-
-def parse_authority(value: str) -> str:
-    """`host:port`, the port written out."""
-    host, colon, port = value.rpartition(":")
-    if not colon or not port.isdecimal() or not 1 <= int(port) <= 65535:  # noqa: PLR2004  (the range of ports)
-        raise ValueError("is not host:port")
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError("is not host:port; an IPv6 address stands in brackets")
-    parse_host(host.removeprefix("[").removesuffix("]"))
     return value
 
 
@@ -175,6 +94,11 @@ def _check_owner(value: str) -> str:
     return value
 
 
+def _check_user(value: str) -> str:
+    check_user_name(value)
+    return value
+
+
 def _split(value: object) -> object:
     """`a,b` as a tuple; no part is empty, none appears twice."""
     if not isinstance(value, str):
@@ -189,33 +113,25 @@ def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
-    for network in networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise ValueError(f"holds {network!r}: {error}") from None
-    return networks
-
-
 _REFERENCE = (
     r"(?:[a-zA-Z0-9.\-\[\]:]+/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
 
 Text = Annotated[str, AfterValidator(printable)]
-Host = Annotated[str, AfterValidator(parse_host)]
-IpAddress = Annotated[str, AfterValidator(parse_address)]
-Url = Annotated[str, AfterValidator(parse_url)]
-Authority = Annotated[str, AfterValidator(parse_authority)]
+Host = Annotated[Text, AfterValidator(hosts.parse_host)]
+IpAddress = Annotated[Text, AfterValidator(hosts.parse_address)]
+Url = Annotated[Text, AfterValidator(hosts.parse_url)]
+Authority = Annotated[Text, AfterValidator(hosts.parse_authority)]
 ProxyUrl = Annotated[str, AfterValidator(parse_proxy_url)]
 FilePath = Annotated[str, AfterValidator(_check_path)]
 Bytes = Annotated[str, AfterValidator(_positive_size)]
 Duration = Annotated[str, AfterValidator(_positive_duration)]
 OwnedBy = Annotated[str, AfterValidator(_check_owner)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_check_names)]
-Networks = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_check_networks)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(hosts.parse_networks)]
 ProjectName = Annotated[str, _matching(r"[a-z0-9][a-z0-9_-]{0,62}", "is no name that Compose accepts")]
-UserName = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", "is no user name")]
+UserName = Annotated[str, AfterValidator(_check_user)]
+GrafanaUser = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", "is no user name of Grafana's")]
 Tag = Annotated[str, _matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "is no image tag")]
 ImageReference = Annotated[str, _matching(_REFERENCE, "is no image reference")]

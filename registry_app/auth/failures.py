@@ -7,9 +7,9 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from registry_app.auth.user_names import LONGEST_NAME
+
 REMEMBERED = 10_000
-LONGEST_NAME = 255
-"""Characters: no user's name is longer, and strangers' names must not fill the memory."""
 HALVED_AFTER = 60.0
 """Seconds after which a failure counts half."""
 FREE = 3
@@ -48,7 +48,7 @@ class Failures:
 
     def standing(self, address: str, user: str, now: float) -> Standing:
         """What the record says of this source at `now` (seconds, monotonic)."""
-        network, user = _network(address), user[:LONGEST_NAME]
+        network, user = _network(address), user[:LONGEST_NAME]  # strangers' names must not fill the memory
         with self._lock:
             return Standing(int(self._count((network, user), now)), int(self._count((network,), now)))
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import bcrypt
 
+from registry_app.auth.user_names import check_user_name
 from registry_app.auth.watched import FileRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-LONGEST_NAME = 255
 LONGEST_PASSWORD = 72
 """Bytes. bcrypt ignores what comes after them, so longer passwords are refused rather than cut."""
 COST = 10
@@ -111,14 +111,6 @@ def _parse_line(line: bytes) -> tuple[str, StoredHash] | None:
     if not LOWEST_COST <= int(found[1]) <= HIGHEST_COST:
         raise ValueError(f"has a bcrypt cost outside {LOWEST_COST} to {HIGHEST_COST}")
     return user, StoredHash(stored.encode(), until)
-
-
-def check_user_name(name: str) -> None:
-    """Raises ValueError, with the reason, if `name` can't be a user's name in an htpasswd file and in HTTP Basic."""
-    if not name or len(name.encode()) > LONGEST_NAME:
-        raise ValueError(f"a user name has 1 to {LONGEST_NAME} bytes")
-    if ":" in name or name.startswith("#") or name != name.strip() or not name.isprintable():
-        raise ValueError("a user name holds no colon or control character, no # first, no space around it")
 
 
 def check_password(password: bytes) -> None:

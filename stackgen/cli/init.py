@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from stackgen import founding, hosting, values
+from stackgen import founding, hosting, hosts
 from stackgen.certificates import read_own
 from stackgen.cli import next_steps
 from stackgen.cli.options import examples
@@ -102,7 +102,7 @@ def propose_settings(
     if asks and "domain" not in given and "SERVICE_DOMAIN" not in extra:
         given["domain"] = click.prompt("Host name of the registry", default="localhost")
     domain = str(given.get("domain", extra.get("SERVICE_DOMAIN", "localhost")))
-    local = values.is_loopback(domain)
+    local = hosts.is_loopback(domain)
     env = {
         "COMPOSE_PROJECT_NAME": str(given.get("project_name", _project_name(directory))),
         "COMPOSE_PROFILES": ",".join(_strings(given.get("profiles", ()))),

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackgen import values
+from stackgen import hosts
 from stackgen.cli.terminal import command_line, heading, say, warn
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def trust_places(authority: str) -> dict[str, str]:
 
 def _tell_hosts_line(settings: StackSettings) -> None:
     host = settings.host
-    if values.is_loopback(host) or _resolves(host):
+    if hosts.is_loopback(host) or _resolves(host):
         return
     say()
     heading(f"{host} does not resolve here. Until DNS knows it, a line in /etc/hosts will do:")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from registry_app.auth.htpasswd import check_user_name, without_user
+from registry_app.auth.htpasswd import without_user
+from registry_app.auth.user_names import check_user_name
 from stackgen.administration import record
 from stackgen.cli.options import DURATION, examples, stack_argument
 from stackgen.cli.passwords import GivenPassword, get_password, password_options
@@ -56,7 +57,7 @@ def add(folder: StackFolder, name: str, *, password_file: Path | None, password_
     try:
         check_user_name(name)
     except ValueError as error:
-        raise StackgenError(str(error), hint="choose another name") from None
+        raise StackgenError(f"{name!r} {error}", hint="choose another name") from None
     if name in load_users(folder).hashes:
         raise StackgenError(f"{name!r} is a user already", hint=f"a new password: stackgen users passwd {name}")
     password = get_password(file=password_file, stdin=password_stdin, generate=generate)

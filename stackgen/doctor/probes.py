@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
 from registry_app import issuing
-from stackgen import values
+from stackgen import hosts, values
 from stackgen.cli.next_steps import trust_places
 from stackgen.doctor import facts
 from stackgen.hosting import port_is_free
@@ -164,7 +164,7 @@ def _served(settings: StackSettings) -> x509.Certificate | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # looks at the certificate, sends nothing
     address = (settings.bind_address or "127.0.0.1", settings.https_port)
-    name = None if values.is_address(settings.host) else settings.host
+    name = None if hosts.is_address(settings.host) else settings.host
     try:
         with (
             socket.create_connection(address, timeout=3) as line,

@@ -7,7 +7,7 @@ from stackgen.env_file import NAMES
 HOSTILE = (
     "", " ", "x", "a b", "a'b", 'a"b', "a\\", "\\", "$HOME", "${HOME}", "$$", "#", "a #b", "a: b", "- a", "{{7*7}}", "{% x %}",
     "!!python/object:os.system", "*alias", "&anchor", "a;b", "a}b{", "\n", "a\nb: c", "\t", "ü", "日本", "🐳", "\u2028", "\x85",
-    "\x7f", "null", "true", "yes", "0x10", "1e3", "~", "..", "../..", "/", "%s", "`id`", "$(id)", "a|b", "\ufeff", "\r", "-",
+    "\x7f", "null", "true", "yes", "0x10", "1e3", "~", "..", "../..", "/", "%s", "fe80::1%x;}", "x:1", "`id`", "$(id)", "a|b", "\ufeff", "\r", "-",
 )  # fmt: skip
 GOOD = {
     "COMPOSE_PROJECT_NAME": ["a", "team-registry", "x_1"],
@@ -37,7 +37,7 @@ GOOD = {
     "GC_UNTAGGED": ["true", "false"],
     "SCRUB_INTERVAL": ["168h"],
     "SCRUB_RATE": ["20MiB"],
-    "REGISTRY_ADMIN_USER": ["admin", "a.b@c"],
+    "REGISTRY_ADMIN_USER": ["admin", "a.b@c", "Ann Müller $x"],
     "REGISTRY_IMAGE": ["registry.example.com/a/b:1", "localhost:5000/x@sha256:" + "0" * 64, "a/b"],
     "REGISTRY_VERSION": ["1.0", "latest"],
     "REGISTRY_USER": ["10001:10001", "1000:1000"],

@@ -84,3 +84,13 @@ def test_setting_a_value_leaves_every_other_line_as_it_was(old, new):
 def test_setting_a_new_name_adds_a_line():
     """A file without a final newline keeps its last line whole."""
     assert set_value("A=1", "B", "2") == "A=1\nB=2\n"
+
+
+def test_a_file_with_line_ends_of_windows_keeps_them():
+    """An editor that wrote them shows no mixture afterwards."""
+    text = "# mine\r\nA=1\r\nB='x\r\ny'\r\nC=3\r\n"
+    assert set_value(text, "A", "2") == text.replace("A=1", "A=2")
+    assert set_value(text, "B", "2") == "# mine\r\nA=1\r\nB=2\r\nC=3\r\n"
+    assert set_value(text, "D", "4") == text + "D=4\r\n"
+    assert set_value(text + "E=5", "D", "4") == text + "E=5\r\nD=4\r\n"
+    assert parse_dotenv(set_value(text, "A", "a b")).values()["A"] == "a b"

@@ -1,11 +1,16 @@
 """Settings are refused with a reason, or found again unchanged in everything that is rendered from them."""
 
+import configparser
+import re
+
 import pytest
 import yaml
 from hypothesis import given, settings
 
+from registry_app.auth.user_names import check_user_name
 from stackgen.dotenv import quote
 from stackgen.env_file import NAMES, read_settings
+from stackgen.hosts import parse_host
 from stackgen.planning import PlanInputs, plan_stack
 from stackgen.values import parse_bytes, parse_duration
 from tests.stackgen.generated import GOOD, good_values, settings_files
@@ -67,6 +72,9 @@ def check(values):
     check_compose(read.settings, compose_of(plan))
     if "config/config.yml" in {one.path for one in plan.files}:
         check_config(read.settings, yaml.safe_load(plan.file("config/config.yml").content.decode()))
+    if read.settings.proxy == "nginx":
+        check_nginx(read.settings, plan.file("nginx/nginx.conf").content.decode())
+    check_observability(read.settings, plan)
 
 
 def check_compose(stack, compose):
@@ -95,6 +103,39 @@ def check_compose(stack, compose):
         assert arguments.get("HTTP_PROXY") == stack.build_http_proxy
         assert arguments.get("NO_PROXY", "") == stack.build_no_proxy
         assert compose.get("secrets", {}).get("extra_ca", {}).get("file") == stack.build_extra_ca
+
+
+def check_nginx(stack, text):
+    """Each setting stands in a directive of its own, and no value opens or ends another one."""
+    found = {}
+    for line in text.splitlines():
+        name, _, rest = line.strip().partition(" ")
+        found.setdefault(name, []).append(rest.removesuffix(";"))
+    assert found.get("set_real_ip_from", []) == list(stack.trusted_proxies)
+    for names in found["server_name"]:
+        assert names == "_" or all(parse_host(name.strip("[]")) for name in names.split(" "))
+    assert stack.service_domain in found["server_name"][-1]
+    assert re.fullmatch(r"[a-z0-9.:\[\]-]+", stack.authority)
+    assert f'Host "{stack.authority}"' in found["proxy_set_header"]
+    redirects = [f"308 {stack.external_url}$request_uri"] if stack.http_port else []
+    assert [one for one in found["return"] if one.startswith("308")] == redirects
+    assert (text.count("Strict-Transport-Security") > 0) == stack.hsts
+
+
+def check_observability(stack, plan):
+    """Prometheus and Grafana read their settings back from their own files."""
+    prometheus = yaml.safe_load(plan.file("prometheus/prometheus.yml").content.decode())
+    assert prometheus["global"]["external_labels"] == {"stack": stack.compose_project_name}
+    targets = [
+        target
+        for one in prometheus.get("alerting", {}).get("alertmanagers", [])
+        for config in one["static_configs"]
+        for target in config["targets"]
+    ]
+    assert targets == ([stack.prometheus_alertmanager] if stack.prometheus_alertmanager else [])
+    grafana = configparser.RawConfigParser()
+    grafana.read_string(plan.file("grafana/grafana.ini").content.decode())
+    assert grafana["security"]["admin_user"] == stack.grafana_admin_user
 
 
 def check_config(stack, config):
@@ -128,7 +169,32 @@ def test_every_setting_has_a_good_value_in_these_tests():
     ("line", "words"),
     [
         ("SERVICE_DOMAIN=bücher.example", "xn--bcher-kva.example"),
-        ("SERVICE_DOMAIN=Registry.example.com", "registry.example.com"),
+        ("SERVICE_DOMAIN=Registry.example.com", "has capitals: write registry.example.com"),
+        ("SERVICE_DOMAIN=https://r.example.com/", "starts with a scheme: write r.example.com"),
+        ("SERVICE_DOMAIN=r.example.com:8443", "holds a port: write r.example.com, and HTTPS_PORT=8443"),
+        ("SERVICE_DOMAIN=[2001:db8::1]", "has brackets: write 2001:db8::1"),
+        ("SERVICE_DOMAIN=[::1]:5000", "has brackets: write ::1, and HTTPS_PORT=5000"),
+        ("SERVICE_DOMAIN=r.example.com.", "ends with a dot: write r.example.com"),
+        ("SERVICE_DOMAIN=r.example.com/team", "holds a path: write r.example.com"),
+        ("SERVICE_DOMAIN=me@r.example.com", "holds a user: write r.example.com"),
+        ("SERVICE_DOMAIN='*.example.com'", "one name"),
+        ("SERVICE_DOMAIN=my_host.example.com", "holds a _"),
+        ("SERVICE_DOMAIN=0.0.0.0", "every address of this machine"),
+        ("SERVICE_DOMAIN=::", "every address of this machine"),
+        ("SERVICE_DOMAIN=255.255.255.255", "no address of a machine"),
+        ("SERVICE_DOMAIN=224.0.0.1", "multicast"),
+        ("SERVICE_DOMAIN=ff02::1", "multicast"),
+        ("SERVICE_DOMAIN='fe80::1%eth0; } evil {'", "has a zone"),
+        ("REGISTRY_EXTERNAL_URL=https://0.0.0.0", "every address of this machine"),
+        ("BIND_ADDRESS='fe80::1%eth0; } evil {'", "has a zone"),
+        ("BIND_ADDRESS=224.0.0.1", "multicast"),
+        ("TRUSTED_PROXIES='fe80::1%eth0; } evil {'", "a zone"),
+        ("SERVICE_DOMAIN=", "is empty"),
+        ("HTTPS_PORT=", "is empty"),
+        ("PROXY=", "is empty"),
+        ("TLS=''", "is empty"),
+        ("COMPOSE_PROJECT_NAME=", "is empty"),
+        ("REGISTRY_ADMIN_USER=a:b", "is no user name"),
         ("SERVICE_DOMAIN=300.1.1.1", "no IP address"),
         ("REGISTRY_EXTERNAL_URL=http://x", "https"),
         ("REGISTRY_EXTERNAL_URL=https://x/path", "plain address"),
@@ -152,6 +218,30 @@ def test_a_mistake_is_named(line, words):
     """The message holds what helps."""
     problems = read_settings(line + "\n").problems
     assert words in " ".join(problem.reason for problem in problems)
+
+
+def test_what_may_be_empty_stays_so():
+    """Where none is a choice, an empty value says it."""
+    text = "COMPOSE_PROFILES=\nBIND_ADDRESS=\nSTORAGE_DIR=\nREGISTRY_EXTERNAL_URL=\nBUILD_NO_PROXY=\n"
+    assert read_settings(text).problems == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["ann", "ann@example.com", "Ann Müller", "a$b", "x" * 255, "a:b", "#a", " a", "x" * 256]
+)
+def test_the_first_user_may_have_the_names_that_users_add_takes(name):
+    """One rule, whoever makes the user."""
+    try:
+        check_user_name(name)
+        taken = True
+    except ValueError:
+        taken = False
+    assert (not read_settings(f"REGISTRY_ADMIN_USER={quote(name)}\n").problems) is taken
+
+
+def test_an_address_of_this_machine_may_be_every_one():
+    """Ports may open on all of them, though nobody can dial that address."""
+    assert read_settings("BIND_ADDRESS=0.0.0.0\n").settings.bind_address == "0.0.0.0"  # noqa: S104  (a setting's value)
 
 
 def test_variables_of_others_are_left_alone():

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from registry_app.auth.htpasswd import (
     Users,
-    check_user_name,
     find_hash,
     hash_password,
     parse_htpasswd,
@@ -20,6 +19,7 @@ from registry_app.auth.htpasswd import (
     without_previous,
     without_user,
 )
+from registry_app.auth.user_names import check_user_name
 from registry_app.auth.watched import FileRefusedError
 
 HASH = "$2y$05$" + "." * 21 + "O" + "a" * 31
