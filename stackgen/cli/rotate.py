@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from stackgen.administration import record
+from stackgen.cli.interrupted import finish_interrupted
 from stackgen.cli.options import DURATION, StackFolderType, examples
 from stackgen.cli.passwords import GivenPassword, get_password, password_options
 from stackgen.cli.terminal import say, warn
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
-from stackgen.rotation.journal import Rotation, carry_out, resume
+from stackgen.rotation.journal import Rotation, carry_out
 from stackgen.rotation.planning import ALL, KEEP_OLD, Request, kinds_of, plan_rotation, plan_way_back
 from stackgen.rotation.status import load_status
 from stackgen.writing import exclusive
@@ -102,9 +103,7 @@ def command(
 def _carry_out(folder: StackFolder, settings: StackSettings, plans: list[Callable[[], Rotation]]) -> None:
     """First what was interrupted, then each plan, made when its turn comes."""
     with exclusive(folder):
-        if finished := resume(folder, settings):
-            say(f"finished what was interrupted: {finished}")
-            record(folder, "rotate-resumed", subject=finished)
+        finish_interrupted(folder, settings)
         for plan in plans:
             rotation = plan()
             try:

@@ -11,12 +11,13 @@ import click
 from registry_app.auth.htpasswd import without_user
 from registry_app.auth.user_names import check_user_name
 from stackgen.administration import record
+from stackgen.cli.interrupted import finish_interrupted
 from stackgen.cli.options import DURATION, examples, stack_argument
 from stackgen.cli.passwords import GivenPassword, get_password, password_options
 from stackgen.cli.terminal import say, warn
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
-from stackgen.rotation.journal import carry_out, resume
+from stackgen.rotation.journal import carry_out
 from stackgen.rotation.records import load_records, save_records
 from stackgen.rotation.secrets import load_users, plan_password, require_user
 from stackgen.secret_files import SHARED, put_file
@@ -58,11 +59,11 @@ def add(folder: StackFolder, name: str, *, password_file: Path | None, password_
         check_user_name(name)
     except ValueError as error:
         raise StackgenError(f"{name!r} {error}", hint="choose another name") from None
-    if name in load_users(folder).hashes:
-        raise StackgenError(f"{name!r} is a user already", hint=f"a new password: stackgen users passwd {name}")
+    _require_absent(folder, name)
     password = get_password(file=password_file, stdin=password_stdin, generate=generate)
     with exclusive(folder):
-        resume(folder, settings)
+        finish_interrupted(folder, settings)
+        _require_absent(folder, name)  # another command may have been faster while the password was typed
         carry_out(folder, settings, plan_password(folder, settings, name, password.text, now=time.time(), keep_old=0))
     record(folder, "user-add", subject=name)
     say(f"added {name}")
@@ -86,7 +87,8 @@ def passwd(
     require_user(folder, name)
     password = get_password(file=password_file, stdin=password_stdin, generate=generate)
     with exclusive(folder):
-        resume(folder, settings)
+        finish_interrupted(folder, settings)
+        require_user(folder, name)
         rotation = plan_password(folder, settings, name, password.text, now=time.time(), keep_old=keep_old)
         carry_out(folder, settings, rotation)
     record(folder, "user-passwd", subject=name)
@@ -101,7 +103,7 @@ def remove(folder: StackFolder, name: str) -> None:
     """Remove the user NAME; a session under way is refused within two seconds."""
     settings = load_settings(folder)
     with exclusive(folder):
-        resume(folder, settings)
+        finish_interrupted(folder, settings)
         require_user(folder, name)
         text = without_user(folder.htpasswd.read_bytes(), name)
         put_file(folder.htpasswd, text, mode=SHARED, gid=settings.secrets_gid)
@@ -132,6 +134,11 @@ def list_(folder: StackFolder, *, as_json: bool) -> None:
             say(f"{row['name']:24}{age}{old}".rstrip())
     for problem in users.problems:
         warn(f"{folder.htpasswd} {problem}")
+
+
+def _require_absent(folder: StackFolder, name: str) -> None:
+    if name in load_users(folder).hashes:
+        raise StackgenError(f"{name!r} is a user already", hint=f"a new password: stackgen users passwd {name}")
 
 
 def _days(seconds: float) -> str:

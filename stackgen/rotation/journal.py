@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What is to be done. `back` undoes `steps` where the reload fails; `after` waits until it has succeeded."""
+    """What is to be done. `back` undoes `steps` where the reload fails; `after` waits until it has succeeded.
+
+    `remark` is for whoever finishes it after an interruption.
+    """
 
     title: str
     steps: tuple[Step, ...]
@@ -34,6 +37,7 @@ class Rotation:
     reloads: bool = False
     after: tuple[Step, ...] = ()
     records: dict[str, Record | None] = field(default_factory=dict)
+    remark: str = ""
 
 
 def carry_out(folder: StackFolder, settings: StackSettings, rotation: Rotation) -> None:
@@ -42,8 +46,8 @@ def carry_out(folder: StackFolder, settings: StackSettings, rotation: Rotation) 
     _finish(folder, settings, rotation)
 
 
-def resume(folder: StackFolder, settings: StackSettings) -> str | None:
-    """Finishes a rotation that was interrupted; gives its title, or None where there was none."""
+def resume(folder: StackFolder, settings: StackSettings) -> Rotation | None:
+    """Finishes a rotation that was interrupted; gives it, or None where there was none."""
     if not folder.rotation_journal.exists():
         return None
     try:
@@ -54,7 +58,7 @@ def resume(folder: StackFolder, settings: StackSettings) -> str | None:
             hint=f"move it away, then look at: stackgen rotate --status {folder.root}",
         ) from None
     _finish(folder, settings, rotation)
-    return rotation.title
+    return rotation
 
 
 def _finish(folder: StackFolder, settings: StackSettings, rotation: Rotation) -> None:
@@ -96,6 +100,7 @@ def _to_json(rotation: Rotation) -> dict[str, object]:
         "reloads": rotation.reloads,
         "after": [step.to_json() for step in rotation.after],
         "records": {what: record and asdict(record) for what, record in rotation.records.items()},
+        "remark": rotation.remark,
     }
 
 
@@ -110,6 +115,7 @@ def _from_json(entry: dict[str, object]) -> Rotation:
         reloads=bool(entry["reloads"]),
         after=_steps_from_json(entry["after"]),
         records={str(what): record and Record(**record) for what, record in records.items()},
+        remark=str(entry.get("remark", "")),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from registry_app.auth.htpasswd import hash_password, parse_htpasswd
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from stackgen.folder import StackFolder
     from stackgen.rotation.steps import Step
     from stackgen.settings import StackSettings
+
+
+_HANDOVER = 600
+"""Seconds for which the old password counts, at most, when a change is interrupted before the operator has the new."""
 
 
 def load_users(folder: StackFolder) -> Users:
@@ -51,18 +56,20 @@ def plan_password(
 ) -> Rotation:
     """A user gets a password; the one before counts for `keep_old` seconds more. Keeps the operator's file true."""
     old_until = now + keep_old if keep_old else None
-    stored, gid = hash_password(password), settings.secrets_gid
     htpasswd = folder.htpasswd.relative_to(folder.root).as_posix()
-    steps: list[Step] = [SetHash(htpasswd, user, stored, gid, old_until)]
-    back: list[Step] = []
+    change = partial(SetHash, htpasswd, user, hash_password(password), settings.secrets_gid)
+    steps: list[Step] = [change(old_until)]
+    remark = f"if nobody was told the new one, set another: stackgen users passwd {user}"
     if user == settings.registry_admin_user and folder.admin_password.exists():
         place = folder.admin_password.relative_to(folder.root).as_posix()
         kept = folder.previous_password.relative_to(folder.root).as_posix()
         old = folder.admin_password.read_bytes() if keep_old else b""
-        steps += [Put(kept, old, PRIVATE), Put(place, password + b"\n", PRIVATE)]
-    return Rotation(
-        f"password of {user}", tuple(steps), tuple(back), records={f"password:{user}": Record(now, old_until)}
-    )
+        # Both count until the file tells the new one: what it says is right at any moment.
+        steps = [change(now + max(keep_old, _HANDOVER)), Put(kept, old, PRIVATE), Put(place, password + b"\n", PRIVATE)]
+        steps += [] if keep_old else [change(None)]
+        remark = ""
+    records: dict[str, Record | None] = {f"password:{user}": Record(now, old_until)}
+    return Rotation(f"password of {user}", tuple(steps), records=records, remark=remark)
 
 
 def plan_password_undo(folder: StackFolder, settings: StackSettings, user: str, *, now: float) -> Rotation:

@@ -59,7 +59,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class SetHash:
-    """A user of an htpasswd file gets this hash; with `previous_until` the one before stays valid till then."""
+    """A user of an htpasswd file gets this hash; the one before stays valid until `previous_until`, or not at all."""
 
     path: str
     user: str
@@ -71,8 +71,10 @@ class SetHash:
         """Changes that user alone, in the file as it is now."""
         place = root / self.path
         content = place.read_bytes() if place.exists() else b""
-        if find_hash(content, self.user) != self.stored:
-            text = with_user(content, self.user, self.stored, previous_until=self.previous_until)
+        if find_hash(content, self.user) == self.stored and self.previous_until is not None:
+            return  # done before the interruption: the one before must not become this one
+        text = with_user(content, self.user, self.stored, previous_until=self.previous_until)
+        if text != content:
             put_file(place, text, mode=SHARED, gid=self.gid)
 
     def to_json(self) -> dict[str, Any]:

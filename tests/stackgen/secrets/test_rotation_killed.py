@@ -4,57 +4,138 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 
+from stackgen.env_file import load_settings
+from stackgen.folder import StackFolder
+from stackgen.rotation.journal import resume
+from stackgen.writing import exclusive
 from tests.stackgen.secrets.test_rotation import assert_works
 
 STRACE = shutil.which("strace")
-CALLS = ("rename", "fsync", "symlink", "mkdir", "unlink", "fchmod", "write")
+CALLS = (
+    "rename", "renameat", "renameat2", "fsync", "symlink", "symlinkat", "link", "mkdir", "unlink", "unlinkat", "rmdir",
+    "chmod", "fchmod", "chown", "fchown", "ftruncate", "write",
+)  # fmt: skip
 STRIDE = int(os.environ.get("STACKGEN_KILL_STRIDE", "5"))
-"""Every how many calls one is killed at; 1 takes minutes."""
+"""Every how many calls one is killed at; with 1, which takes many minutes, every case below is run."""
+SAMPLE = ("password", "http-secret", "tls", "ca")
 
 log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.fault, pytest.mark.skipif(not STRACE, reason="needs strace")]
 
 
-def rotate(folder, kind, *wrapper):
-    """One rotation in a process of its own."""
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One command that is killed, and the commands that come before it."""
+
+    killed: tuple[str, ...]
+    before: tuple[tuple[str, ...], ...] = ()
+    own_certificate: bool = False
+
+
+KEPT = ("--keep-old", "1h")
+CASES = {
+    "password": Case(("rotate", "password", *KEPT)),
+    "password, the old one ends": Case(("rotate", "password")),
+    "password of another user": Case(
+        ("users", "passwd", "ci", "--generate"), before=(("users", "add", "ci", "--generate"),)
+    ),
+    "http-secret": Case(("rotate", "http-secret", *KEPT)),
+    "tls": Case(("rotate", "tls")),
+    "tls, a second time": Case(("rotate", "tls"), before=(("rotate", "tls"), ("rotate", "tls"))),
+    "tls, own": Case(("rotate", "tls", "--cert", "own.pem", "--key", "own.key"), own_certificate=True),
+    "ca": Case(("rotate", "ca", *KEPT)),
+    "all": Case(("rotate", "all", *KEPT)),
+    "password, undone": Case(("rotate", "password", "--undo"), before=(("rotate", "password", *KEPT),)),
+    "http-secret, undone": Case(("rotate", "http-secret", "--undo"), before=(("rotate", "http-secret", *KEPT),)),
+    "tls, undone": Case(("rotate", "tls", "--undo"), before=(("rotate", "tls"),)),
+    "ca, undone": Case(("rotate", "ca", "--undo"), before=(("rotate", "ca"),)),
+    "user added": Case(("users", "add", "eve", "--generate")),
+    "user removed": Case(("users", "remove", "ci"), before=(("users", "add", "ci", "--generate"),)),
+}
+
+
+def stackgen(root, *arguments, wrapper=()):
+    """One command in a process of its own, in the stack's folder."""
     return subprocess.run(
-        [*wrapper, sys.executable, "-m", "stackgen", "rotate", kind, folder.root, "--keep-old", "1h"],
-        capture_output=True,
-        check=False,
+        [*wrapper, sys.executable, "-m", "stackgen", *arguments], cwd=root, capture_output=True, check=False
     )
 
 
-@pytest.mark.parametrize("kind", ["password", "http-secret", "tls", "ca"])
-def test_killed_anywhere_a_rotation_leaves_the_old_or_the_new_and_is_finished_by_the_next(folder, kind, tmp_path):
-    """Key and certificate of a pair, one of the passwords valid, readable secrets."""
+@pytest.mark.parametrize("name", CASES if STRIDE == 1 else SAMPLE)
+def test_killed_anywhere_a_rotation_leaves_the_old_or_the_new_and_is_finished_by_the_next(folder, name, tmp_path):
+    """Key and certificate of a pair, a password that its file tells, readable secrets, tight modes."""
+    case = CASES[name]
+    prepare(folder, case)
     pristine = tmp_path / "pristine"
     shutil.copytree(folder.root, pristine, symlinks=True)
-    killed = 0
-    for call in CALLS:
-        number = 1
-        while kill(folder, pristine, kind, call, number):
-            killed += 1
-            number += STRIDE
-    assert killed >= 4
-    log.info("%s: killed %s times, at every call of each kind in steps of %s", kind, killed, STRIDE)
+    calls = count_calls(folder, case)
+    killed = [(call, number) for call, count in calls.items() for number in range(1, count + 1, STRIDE)]
+    for call, number in killed:
+        restore(folder, pristine)
+        kill(folder, case, call, number)
+    assert len(calls) >= 4
+    log.info("%s: killed %s times of %s calls: %s", name, len(killed), calls.total(), dict(calls))
 
 
-def kill(folder, pristine, kind, call, number):
-    """One rotation killed at the number-th call of a kind, looked at, and finished; False if it ended before that."""
+def prepare(folder, case):
+    """The stack as it is before the command."""
+    if case.own_certificate:
+        for name, source in (("own.pem", "fullchain.pem"), ("own.key", "privkey.pem")):
+            shutil.copy(folder.root / "certs" / source, folder.root / name)
+        assert stackgen(folder.root, "rotate", "tls").returncode == 0
+        folder.env.write_text(folder.env.read_text().replace("TLS=local", "TLS=own"))
+    for arguments in case.before:
+        done = stackgen(folder.root, *arguments)
+        assert done.returncode == 0, done.stderr
+
+
+def restore(folder, pristine):
+    """The stack as it was."""
     shutil.rmtree(folder.root)
     shutil.copytree(pristine, folder.root, symlinks=True)
+
+
+def count_calls(folder, case):
+    """How often an undisturbed run makes each call that changes something; what it starts (docker) is not counted."""
+    trace = folder.root.parent / "trace"
+    wrapper = (STRACE, "-f", "-qq", "-o", str(trace), "-e", f"trace={','.join(f'?{call}' for call in CALLS)}")
+    done = stackgen(folder.root, *case.killed, wrapper=wrapper)
+    assert done.returncode == 0, done.stderr
+    assert_works(folder)
+    assert_modes(folder)
+    made = re.findall(r"^(\d+) +(\w+)\(", trace.read_text(errors="replace"), re.MULTILINE)
+    return Counter(call for process, call in made if process == made[0][0])
+
+
+def kill(folder, case, call, number):
+    """One command killed at the number-th call of a kind, looked at, and finished."""
     injection = f"inject={call}:signal=SIGKILL:when={number}"
-    done = rotate(folder, kind, STRACE, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", injection)
+    wrapper = (STRACE, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", injection)
+    done = stackgen(folder.root, *case.killed, wrapper=wrapper)
+    assert done.returncode != 0, (call, number)
     assert_works(folder)
-    if done.returncode == 0:
-        return False
-    assert rotate(folder, "http-secret").returncode == 0
+    assert_modes(folder)
+    with exclusive(folder):
+        resume(folder, load_settings(folder))
     assert_works(folder)
+    assert_modes(folder)
     assert not folder.rotation_journal.exists()
-    return True
+
+
+def assert_modes(folder: StackFolder):
+    """Nothing that holds a secret can be read by everyone, drafts and copies included."""
+    for name in ("secrets", "certs", "ca", ".stackgen"):
+        for path in (folder.root / name).rglob("*"):
+            public = path.is_symlink() or path.is_dir() or path.name.strip(".").startswith(("ca.crt", "fullchain"))
+            if public or "rendered" in path.parts or path.name in {"lock.json", "mutex"}:
+                continue
+            assert not path.stat().st_mode & 0o027, path
