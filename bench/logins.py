@@ -5,17 +5,21 @@ python -m bench.logins            # about two minutes; prints a table and stores
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import http.client
 import itertools
 import json
 import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from base64 import b64encode
+from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +31,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.serving import start_registry
 
 SAMPLES = 2000
-SPRAY_RATE, SPRAY_SECONDS = 100, 20
+SPRAY_RATE, SPRAYERS = 100, 40
+TURNS, TURN_SECONDS = 4, 10
 COST = 10
 PULL_RATE = 50
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _addresses = itertools.count()
 
 
@@ -39,17 +45,24 @@ class Client:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
-    def time(self, credentials: str | None) -> tuple[float, int]:
-        """Seconds and status of one request, each from another address, so that no record of failures delays it."""
+    def ask(self, method: str, path: str, credentials: str | None, body: bytes | None = None) -> int:
+        """Status of one request, each from another address, so that no record of failures delays it."""
         number = next(_addresses)
         headers = {"X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
         if credentials is not None:
             headers["Authorization"] = "Basic " + b64encode(credentials.encode()).decode()
-        began = time.perf_counter()
-        self._connection.request("GET", "/v2/", headers=headers)
+        if body is not None:
+            headers["Content-Type"] = MANIFEST
+        self._connection.request(method, path, body=body, headers=headers)
         answer = self._connection.getresponse()
         answer.read()
-        return time.perf_counter() - began, answer.status
+        return answer.status
+
+    def time(self, credentials: str | None) -> tuple[float, int]:
+        """Seconds and status of one request for nothing."""
+        began = time.perf_counter()
+        status = self.ask("GET", "/v2/", credentials)
+        return time.perf_counter() - began, status
 
 
 def unknown_against_wrong(port: int) -> dict[str, float]:
@@ -76,7 +89,18 @@ def remembered(port: int, open_port: int) -> dict[str, float]:
     return {"remembered_ms": with_login, "without_users_ms": without, "added_ms": with_login - without}
 
 
-def pulls(port: int, seconds: float) -> list[float]:
+def push_image(port: int) -> tuple[str, str]:
+    """Pushes a small image; gives the paths of its manifest and its blob."""
+    client, blob = Client(port), os.urandom(4096)
+    digest = "sha256:" + hashlib.sha256(blob).hexdigest()
+    expect(client.ask("POST", f"/v2/a/blobs/uploads/?digest={digest}", "alice:right", blob), 201)
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": len(blob)}
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
+    expect(client.ask("PUT", "/v2/a/manifests/v1", "alice:right", json.dumps(manifest).encode()), 201)
+    return "/v2/a/manifests/v1", f"/v2/a/blobs/{digest}"
+
+
+def pulls(port: int, paths: tuple[str, ...], seconds: float) -> list[float]:
     """Times of valid requests at a steady rate, in milliseconds, from when each was due."""
     client = Client(port)
     times: list[float] = []
@@ -84,53 +108,62 @@ def pulls(port: int, seconds: float) -> list[float]:
     for number in range(int(seconds * PULL_RATE)):
         due = begin + number / PULL_RATE
         time.sleep(max(0.0, due - time.perf_counter()))
-        _, status = client.time("alice:right")
-        expect(status, 200)
+        expect(client.ask("GET", paths[number % len(paths)], "alice:right"), 200)
         times.append((time.perf_counter() - due) * 1000)
     return times
 
 
-def spray(port: int, stop: threading.Event, counts: dict[int, int]) -> None:
-    """Wrong logins at a rate, from many threads, with known and unknown names."""
-    threads = 40
+def spray(port: int) -> None:
+    """Wrong logins at a rate, each with another password, until standard input ends; then prints the answers."""
+    counts: Counter[int] = Counter()
+    stop = threading.Event()
 
     def worker(number: int) -> None:
         client, begin = Client(port), time.perf_counter()
         for turn in itertools.count():
-            time.sleep(max(0.0, begin + (turn + number / threads) * threads / SPRAY_RATE - time.perf_counter()))
+            time.sleep(max(0.0, begin + (turn + number / SPRAYERS) * SPRAYERS / SPRAY_RATE - time.perf_counter()))
             if stop.is_set():
                 return
-            name = random.choice(["alice", "bob", f"nobody{turn}"])
-            _, status = client.time(f"{name}:wrong{turn}")
-            counts[status] = counts.get(status, 0) + 1
+            name = random.choice(["alice", "bob", f"nobody{number}-{turn}"])
+            counts[client.ask("GET", "/v2/", f"{name}:wrong{number}-{turn}")] += 1
 
-    workers = [threading.Thread(target=worker, args=(number,)) for number in range(threads)]
+    workers = [threading.Thread(target=worker, args=(number,)) for number in range(SPRAYERS)]
+    began = time.monotonic()
     for one in workers:
         one.start()
+    print("begun", flush=True)
+    sys.stdin.read()
+    stop.set()
     for one in workers:
         one.join()
+    print(json.dumps({"seconds": time.monotonic() - began, "answers": counts}))
 
 
 def beside_a_spray(port: int) -> dict[str, Any]:
-    """p99 of valid pulls without and with wrong logins beside them."""
-    pulls(port, 2)
-    quiet = [pulls(port, SPRAY_SECONDS / 2)]
-    stop = threading.Event()
-    counts: dict[int, int] = {}
-    sprayer = threading.Thread(target=spray, args=(port, stop, counts))
-    began = time.monotonic()
-    sprayer.start()
-    during = pulls(port, SPRAY_SECONDS)
-    stop.set()
-    sprayer.join()
-    took = time.monotonic() - began
-    quiet.append(pulls(port, SPRAY_SECONDS / 2))
-    alone, beside = p99([t for part in quiet for t in part]), p99(during)
-    rate = sum(counts.values()) / took
+    """p99 of valid pulls without and with wrong logins beside them, in turns."""
+    paths = push_image(port)
+    pulls(port, paths, 2)
+    alone: list[float] = []
+    beside: list[float] = []
+    answers: Counter[str] = Counter()
+    sprayed = 0.0
+    for _ in range(TURNS):
+        alone += pulls(port, paths, TURN_SECONDS)
+        # In a process of its own: its threads must not hold up the one that takes the times.
+        command = [sys.executable, "-m", "bench.logins", "--spray", str(port)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sprayer:
+            if sprayer.stdout is None or not sprayer.stdout.readline():
+                raise SystemExit("the spray did not begin")
+            pulls(port, paths, 2)
+            beside += pulls(port, paths, TURN_SECONDS)
+            told = json.loads(sprayer.communicate()[0])
+        answers.update(told["answers"])
+        sprayed += told["seconds"]
     return {
-        "p99_alone_ms": alone, "p99_beside_ms": beside, "ratio": beside / alone,
-        "p50_beside_ms": statistics.median(during),
-        "wrong_logins_per_second": rate, "answers": {str(status): count for status, count in sorted(counts.items())},
+        "pulls_each": len(alone),
+        "p50_alone_ms": statistics.median(alone), "p50_beside_ms": statistics.median(beside),
+        "p99_alone_ms": p99(alone), "p99_beside_ms": p99(beside), "ratio": p99(beside) / p99(alone),
+        "wrong_logins_per_second": sum(answers.values()) / sprayed, "answers": dict(sorted(answers.items())),
     }  # fmt: skip
 
 
@@ -146,7 +179,19 @@ def p99(times: list[float]) -> float:
 
 
 def main() -> None:
-    """Measures, prints, stores."""
+    """Measures, prints, stores; or sprays, for the one who measures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spray", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=["spray"], help="Pulls beside a spray alone; stores nothing.")
+    arguments = parser.parse_args()
+    if arguments.spray:
+        spray(arguments.spray)
+        return
+    measure(store=arguments.only is None)
+
+
+def measure(*, store: bool) -> None:
+    """Everything, or with `store` off the spray alone."""
     lines = {user: bcrypt.hashpw(b"right", bcrypt.gensalt(COST)).decode() for user in ("alice", "bob")}
     proxies = {"stackgen": {"trusted_proxies": ["127.0.0.0/8"], "workers": 2, "threads": 32}, "log": {"level": "error"}}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
@@ -156,19 +201,21 @@ def main() -> None:
         htpasswd.write_text("".join(f"{user}:{stored}\n" for user, stored in lines.items()))
         auth = {"auth": {"htpasswd": {"realm": "bench", "path": str(htpasswd)}}}
         guarded = running.enter_context(start_registry(path / "guarded", config=proxies | auth))
-        results = {
+        results: dict[str, Any] = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "cores": os.cpu_count(),
             "bcrypt_cost": COST,
             "samples": SAMPLES,
-            "remembered": remembered(guarded.port, open_registry.port),
-            "unknown_against_wrong": unknown_against_wrong(guarded.port),
-            "spray": beside_a_spray(guarded.port),
         }
+        if store:
+            results["remembered"] = remembered(guarded.port, open_registry.port)
+            results["unknown_against_wrong"] = unknown_against_wrong(guarded.port)
+        results["spray"] = beside_a_spray(guarded.port)
     print(json.dumps(results, indent=2))
-    target = Path(__file__).parent / "results" / f"logins-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(results, indent=2) + "\n")
+    if store:
+        target = Path(__file__).parent / "results" / f"logins-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,12 +20,9 @@ if TYPE_CHECKING:
 
     from registry_app.auth.authentication import LoginFailure
     from registry_app.auth.policy import Rules
+    from registry_app.auth.shared import SharedLogins
     from registry_app.metrics.traffic import Traffic
     from registry_app.settings import RegistrySettings
-
-
-LISTED = 100
-"""Failed logins that each worker writes down one by one, in a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +34,27 @@ class Access:
     checks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
 
 
-def build_access(settings: RegistrySettings, traffic: Traffic | None = None) -> Access:
+def build_access(
+    settings: RegistrySettings, traffic: Traffic | None = None, *, logins: SharedLogins | None = None
+) -> Access:
     """Everything about access. Without htpasswd and access file everyone may do everything, as with registry:2.
 
-    `traffic` counts failed logins and what the verifier remembered.
+    `traffic` counts failed logins and what the verifier remembered; `logins` is what all workers share.
     """
-    audit = AuditLog(settings.audit_log) if settings.audit_log is not None else None
+    audit, failures = open_audit_logs(settings.audit_log)
     checks: dict[str, Callable[[], str | None]] = {}
     rules = _build_rules(settings.access_file, with_users=settings.htpasswd is not None, checks=checks)
-    if audit is not None:
-        checks["audit"] = lambda: audit.problem
+    if audit is not None and failures is not None:
+        checks["audit"] = lambda: audit.problem or failures.problem
     if settings.htpasswd is None:
         return Access(Authorizer(Authenticator(None), rules), audit, checks)
     users = WatchedFile(settings.htpasswd.path, parse_htpasswd, fallback=Users())
     checks["users"] = lambda: users.why_stale() or "; ".join(users.current().problems) or None
     remembered = traffic.login_remembered if traffic is not None else lambda _: None
     authenticator = Authenticator(
-        Verifier(users.current, users.latest, on_lookup=remembered),
+        Verifier(users.current, users.latest, shared=logins, on_lookup=remembered),
         realm=settings.htpasswd.realm,
-        on_failure=_failure_recorder(audit, traffic),
+        on_failure=_failure_recorder(failures, traffic),
     )
     return Access(Authorizer(authenticator, rules), audit, checks)
 
@@ -72,41 +69,21 @@ def _build_rules(
     return watched.current
 
 
-def _failure_recorder(audit: AuditLog | None, traffic: Traffic | None) -> Callable[[LoginFailure], None]:
-    lines = FailureLines(audit) if audit is not None else None
+def open_audit_logs(path: Path | None) -> tuple[AuditLog, AuditLog] | tuple[None, None]:
+    """The log of writes and deletes, and that of failed logins beside it, `audit.logins.log`.
 
+    Each has its own bound: however many guesses strangers make, they push no write and no delete out.
+    """
+    if path is None:
+        return None, None
+    return AuditLog(path), AuditLog(path.with_name(f"{path.stem}.logins{path.suffix}"))
+
+
+def _failure_recorder(log: AuditLog | None, traffic: Traffic | None) -> Callable[[LoginFailure], None]:
     def record(failed: LoginFailure) -> None:
         if traffic is not None:
             traffic.login_failed(failed.user, failed.address)
-        if lines is not None:
-            lines.record(failed)
+        if log is not None:
+            log.record("login", user=failed.user, address=failed.address, result=failed.reason)
 
     return record
-
-
-class FailureLines:
-    """Writes failed logins down: each, up to LISTED a minute; of a flood beyond that, how many there were.
-
-    A stranger must not be able to push the lines of writes and deletes out of the log.
-    """
-
-    def __init__(self, audit: AuditLog, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._audit = audit
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._minute = -1
-        self._count = 0
-
-    def record(self, failed: LoginFailure) -> None:
-        """One failed login."""
-        with self._lock:
-            minute, before = int(self._clock() // 60), self._count
-            ended = minute != self._minute
-            if ended:
-                self._minute, self._count = minute, 0
-            self._count += 1
-            listed = self._count <= LISTED
-        if ended and before > LISTED:
-            self._audit.record("login", user=None, address="-", result="more failed logins", count=before - LISTED)
-        if listed:
-            self._audit.record("login", user=failed.user, address=failed.address, result=failed.reason)

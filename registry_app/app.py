@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from registry_app.access import Access
     from registry_app.auth.authorization import Authorizer
+    from registry_app.auth.shared import SharedLogins
     from registry_app.metrics.sharing import SharedFolder
     from registry_app.settings import RegistrySettings
     from registry_app.storage import Storage
@@ -57,12 +58,19 @@ class Service:
 
 
 def build_service(
-    settings: RegistrySettings, *, shared: SharedFolder | None = None, started: float | None = None
+    settings: RegistrySettings,
+    *,
+    shared: SharedFolder | None = None,
+    logins: SharedLogins | None = None,
+    started: float | None = None,
 ) -> Service:
-    """Everything that one worker process needs, made anew in each. `shared` is where all workers count."""
+    """Everything that one worker process needs, made anew in each.
+
+    `shared` is where all workers count, `logins` what they know together about logins.
+    """
     storage = open_storage(settings.storage.root, reserve_bytes=settings.storage.reserve)
     monitoring = build_monitoring(settings, storage, shared=shared, started=started)
-    access = build_access(settings, monitoring.traffic if monitoring else None)
+    access = build_access(settings, monitoring.traffic if monitoring else None, logins=logins)
     return Service(
         public=build_public(settings, storage, access, monitoring),
         debug=build_debug(settings, storage, access, monitoring),

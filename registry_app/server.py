@@ -13,6 +13,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from registry_app.app import build_service
+from registry_app.auth.shared import SharedLogins
 from registry_app.debug_listener import open_debug_socket, start_debug_listener
 from registry_app.gc.worker import MaintenanceWorker
 from registry_app.logs import logging_configuration
@@ -81,6 +82,7 @@ class RegistryServer(BaseApplication):
         self.settings = with_shared_secret(settings)
         self._debug_socket = open_debug_socket(settings.http.debug.address) if settings.http.debug else None
         self._shared = open_shared_folder() if settings.http.debug and settings.http.debug.metrics else None
+        self._logins = SharedLogins()
         self._started = time.time()
         self._service: Service | None = None
         super().__init__()
@@ -95,7 +97,7 @@ class RegistryServer(BaseApplication):
 
     def load(self) -> Any:
         """The WSGI application of one worker."""
-        self._service = build_service(self.settings, shared=self._shared, started=self._started)
+        self._service = build_service(self.settings, shared=self._shared, logins=self._logins, started=self._started)
         return self._service.public
 
     def _announce(self) -> None:

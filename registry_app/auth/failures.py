@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from registry_app.auth.user_names import LONGEST_NAME
@@ -19,6 +19,8 @@ FIRST_DELAY, LONGEST_DELAY = 0.05, 1.0
 TOO_MANY = 10
 """Failures from which on a further failure is answered with 429 rather than 401."""
 LONGEST_RETRY = 30
+SPRAY, SPRAY_SECONDS = 20, 20.0
+"""That many failures in that many seconds, from wherever, are no longer people who mistype."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,6 +46,7 @@ class Failures:
 
     def __init__(self) -> None:
         self._counts: OrderedDict[tuple[str, ...], tuple[float, float]] = OrderedDict()
+        self._latest: deque[float] = deque(maxlen=SPRAY)
         self._lock = threading.Lock()
 
     def standing(self, address: str, user: str, now: float) -> Standing:
@@ -57,7 +60,13 @@ class Failures:
         network, user = _network(address), user[:LONGEST_NAME]
         with self._lock:
             pair, whole = (self._add(key, now) for key in ((network, user), (network,)))
+            self._latest.append(now)
         return Standing(int(pair), int(whole))
+
+    def is_sprayed(self, now: float) -> bool:
+        """Whether somebody seems to be trying passwords by the dozen."""
+        with self._lock:
+            return len(self._latest) == SPRAY and now - self._latest[0] < SPRAY_SECONDS
 
     def succeeded(self, address: str, user: str) -> None:
         """Forgives the pair: whoever knows the password mistyped before. The address keeps its record."""

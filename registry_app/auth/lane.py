@@ -1,6 +1,6 @@
-"""One thread that does costly checks one after the other, at low priority, for a bounded number of waiting callers.
+"""One thread that does costly checks one after the other, at a priority, for a bounded number of waiting callers.
 
-A spray of wrong passwords thus takes part of one core that nobody else wants, and a few waiting threads, never the
+A spray of wrong passwords thus takes time of one core that nobody else wants, and a few waiting threads, never the
 process. When the room is full, a caller with the worst standing is sent away, which may be the one that just came.
 """
 
@@ -11,11 +11,14 @@ import random
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from registry_app.auth.failures import Standing
 
@@ -24,6 +27,27 @@ Result = TypeVar("Result")
 
 class LaneFullError(Exception):
     """The attempt was sent away without being looked at: there were too many with as good a standing."""
+
+
+class Priority(Enum):
+    """What a lane's thread gets of the processor when others want it as well."""
+
+    NORMAL = auto()
+    LOW = auto()
+    """A tenth of a share: slower, never starved."""
+    IDLE = auto()
+    """Next to nothing, and it gives way at once, where the others wait for the end of a time slice."""
+
+    def take(self) -> None:
+        """Gives the calling thread this priority; there is no way back up. A sandbox may forbid the lowest."""
+        if self is not Priority.NORMAL:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)  # of this thread alone, on Linux
+        if self is Priority.IDLE:
+            with suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+_NICENESS = 10
 
 
 @dataclass(slots=True)
@@ -35,12 +59,23 @@ class _Attempt:
 
 
 class Lane:
-    """Runs checks for callers that wait. The thread starts with the first one, so a fork before that is harmless."""
+    """Runs checks for callers that wait. The thread starts with the first one, so a fork before that is harmless.
 
-    def __init__(self, name: str, *, places: int, niceness: int = 0) -> None:
+    `turn` is entered around each check: lanes of several processes can take turns by it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        places: int,
+        priority: Priority = Priority.NORMAL,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._name = name
         self._places = places
-        self._niceness = niceness
+        self._priority = priority
+        self._turn = turn
         self._waiting: list[_Attempt] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -67,12 +102,13 @@ class Lane:
         unlucky.result.set_exception(LaneFullError())
 
     def _serve(self) -> None:
-        if self._niceness:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)  # of this thread alone, on Linux
+        self._priority.take()
         while True:
             attempt = self._next()
             try:
-                attempt.result.set_result(attempt.work())
+                with self._turn():
+                    outcome = attempt.work()
+                attempt.result.set_result(outcome)
             except BaseException as error:  # noqa: BLE001  # it belongs to the caller, who waits for it
                 attempt.result.set_exception(error)
 

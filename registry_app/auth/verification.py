@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -15,7 +14,8 @@ import bcrypt
 from registry_app.auth.failures import Failures, Standing
 from registry_app.auth.htpasswd import LONGEST_PASSWORD, StoredHash, Users
 from registry_app.auth.joining import JoinedChecks
-from registry_app.auth.lane import Lane, LaneFullError
+from registry_app.auth.lane import Lane, LaneFullError, Priority
+from registry_app.auth.shared import SharedLogins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,6 @@ FRESH = 300.0
 REMEMBERED = 4096
 PLACES = 8
 """Unproven attempts that may wait at a time, in each process: a part of its threads, so that others go on."""
-NICENESS = 10
 
 
 class TooManyAttemptsError(Exception):
@@ -42,12 +41,12 @@ class TooManyAttemptsError(Exception):
 class Memory:
     """Fingerprints of credentials that were right, newest last, bounded, with the moment of their last use.
 
-    A fingerprint is HMAC-SHA256 under a key that only this process has, over user, password and stored hash, each
+    A fingerprint is HMAC-SHA256 under a key that lives in memory alone, over user, password and stored hash, each
     with its length before it: no two credentials share one, and a changed or removed hash makes it useless at once.
     """
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, shared: SharedLogins) -> None:
+        self._shared = shared
         self._last_used: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,12 +61,11 @@ class Memory:
 
     def _digest(self, parts: tuple[bytes, ...]) -> bytes:
         message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-        return hmac.digest(self._key, message, "sha256")
+        return hmac.digest(self._shared.key, message, "sha256")
 
     def knows(self, fingerprint: bytes) -> bool:
-        """Whether the credential was right at some time since this process began."""
-        with self._lock:
-            return fingerprint in self._last_used
+        """Whether the credential was right at some time, in this worker or another."""
+        return self._shared.is_proven(fingerprint)
 
     def renew(self, fingerprint: bytes, now: float) -> bool:
         """Whether the credential was used within the last FRESH seconds; if so, it now was again."""
@@ -81,6 +79,7 @@ class Memory:
 
     def keep(self, fingerprint: bytes, now: float) -> None:
         """Remembers a credential that was just verified."""
+        self._shared.prove(fingerprint)
         with self._lock:
             self._last_used[fingerprint] = now
             self._last_used.move_to_end(fingerprint)
@@ -91,8 +90,9 @@ class Memory:
 class Verifier:
     """Checks credentials against the users in force: `users` is cheap to ask, `latest_users` up to date.
 
-    A credential that was right lately costs microseconds. One that was right earlier has a lane of its own, where no
-    stranger's attempt can be before it. All others share the low-priority lane.
+    A credential that was right here lately costs microseconds. One that was right earlier, or in another worker, has a
+    lane of its own, where no stranger's attempt can be before it. All others share a lane of low priority. While
+    passwords are tried by the dozen, that lane gets the time of one core at most, and only what nobody else wants.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Verifier:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        shared: SharedLogins | None = None,
         on_lookup: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._users = users
@@ -109,10 +110,12 @@ class Verifier:
         self._clock = clock
         self._wall_clock = wall_clock
         self._on_lookup = on_lookup
-        self._memory = Memory()
+        shared = shared or SharedLogins()
+        self._memory = Memory(shared)
         self._failures = Failures()
         self._proven = Lane("logins-proven", places=64)
-        self._unproven = Lane("logins", places=PLACES, niceness=NICENESS)
+        self._unproven = Lane("logins", places=PLACES, priority=Priority.LOW)
+        self._sprayed = Lane("logins-sprayed", places=PLACES, priority=Priority.IDLE, turn=shared.turn)
         self._joined_proven = JoinedChecks(places=64)
         self._joined = JoinedChecks(places=2 * PLACES)
 
@@ -159,11 +162,13 @@ class Verifier:
         *,
         proven: bool,
     ) -> StoredHash | None:
-        standing = self._failures.standing(address, credentials.user, self._clock())
+        now = self._clock()
+        standing = self._failures.standing(address, credentials.user, now)
+        lane = self._sprayed if self._failures.is_sprayed(now) else self._unproven
         try:
             if proven:
                 return self._joined_proven.run(claim, lambda: self._proven.run(check, Standing()))
-            return self._joined.run(claim, lambda: self._unproven.run(check, standing))
+            return self._joined.run(claim, lambda: lane.run(check, standing))
         except LaneFullError:
             raise TooManyAttemptsError(standing.retry_after or 1, checked=False) from None
 

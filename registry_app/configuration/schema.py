@@ -264,7 +264,9 @@ STACKGEN = Struct(
         "trusted_proxies": Key(TEXTS, "networks whose X-Forwarded-* headers count"),
         "reserve": Key(SIZE, "free space that pushes may not use", default="1GiB"),
         "sparse_indexes": Key(BOOLEAN, "accept an index whose children are missing", default="false"),
-        "audit_log": Key(TEXT, "file with one JSON line for each write, delete and failed login"),
+        "audit_log": Key(
+            TEXT, "file of one JSON line for each write and delete; failed logins go to NAME.logins beside"
+        ),
         "certificate_probe": Key(TEXT, "host:port of the proxy whose certificate clients see, for the metrics"),
         "certificate_name": Key(TEXT, "host name to ask that certificate for"),
         "read_timeout": Key(DURATION, "how long a client may send nothing in the middle of a request", default="60s"),

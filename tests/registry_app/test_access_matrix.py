@@ -289,7 +289,8 @@ def test_the_audit_log_has_every_write_delete_and_failed_login(registry):
     ask(registry, "DELETE", "/v2/team/audited/manifests/v1", "admin")
     wrong = {"Authorization": "Basic " + base64.b64encode(b"reader:wrong").decode()}
     assert registry.request("GET", "/v2/", None, wrong, auth=False).status == 401
-    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    logins = registry.root.parent / "audit.logins.log"
+    lines = [json.loads(line) for log in (audit, logins) for line in log.read_text().splitlines()]
     of = [line for line in lines if "audited" in line.get("repository", "")]
     assert [(e["event"], e["user"], e["repository"], e["result"]) for e in of] == [
         ("push", "writer", "team/audited", "201"),
@@ -301,4 +302,4 @@ def test_the_audit_log_has_every_write_delete_and_failed_login(registry):
     assert (of[0]["digest"], of[1]["digest"], of[1]["reference"]) == (DIGEST, manifest, "v1")
     assert all(e["address"] == "127.0.0.1" and e["request_id"] for e in of)
     assert any(e["event"] == "login" and e["user"] == "reader" and "wrong" in e["result"] for e in lines)
-    assert not any(password in audit.read_text() for password in USERS.values())
+    assert not any(password in log.read_text() for log in (audit, logins) for password in USERS.values())

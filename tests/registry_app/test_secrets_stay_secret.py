@@ -102,7 +102,7 @@ def test_a_canary_in_header_query_body_name_or_password_turns_up_nowhere(registr
     pids = [registry.process.pid, *children(registry.process.pid)]
     environment = b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
     registry.stop()
-    for place in (registry.log, registry.root.parent / "audit.log"):
+    for place in (registry.log, registry.root.parent / "audit.log", registry.root.parent / "audit.logins.log"):
         text = place.read_text()
         assert len(text) > 100
         assert CANARY not in text, [line for line in text.splitlines() if CANARY in line][:3]

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from registry_app.access import LISTED, FailureLines
+from registry_app.access import open_audit_logs
 from registry_app.auth.audit import AuditLog
-from registry_app.auth.authentication import LoginFailure
 
 
 def entries(path):
@@ -94,15 +93,15 @@ def test_a_full_disk_is_told_and_stops_no_request(caplog):
     assert len(caplog.records) == 1
 
 
-def test_a_flood_of_failed_logins_is_counted_rather_than_listed(tmp_path):
-    """So that nobody can push the writes out of the log."""
-    ticks = [0.0]
-    lines = FailureLines(AuditLog(tmp_path / "audit.log"), clock=lambda: ticks[0])
-    for _ in range(LISTED + 50):
-        lines.record(LoginFailure(None, "192.0.2.1", "wrong name or password"))
-    ticks[0] = 60.0
-    lines.record(LoginFailure("alice", "192.0.2.1", "wrong name or password"))
-    found = entries(tmp_path / "audit.log")
-    assert len(found) == LISTED + 2
-    assert found[-2]["count"] == 50
-    assert found[-1]["user"] == "alice"
+def test_a_flood_of_failed_logins_is_listed_and_pushes_no_write_out(tmp_path):
+    """Each has its line, in a file of its own, whose rotation leaves the other's files alone."""
+    audit, logins = open_audit_logs(tmp_path / "audit.log")
+    logins._full, logins._kept = 2000, 3
+    audit.record("push", user="alice", address="192.0.2.1", result="201")
+    for number in range(500):
+        logins.record("login", user=None, address="192.0.2.9", result="wrong name or password", count=number)
+    assert [entry["event"] for entry in entries(tmp_path / "audit.log") if entry["event"] != "login"] == ["push"]
+    listed = sorted(entry["count"] for entry in entries(tmp_path / "audit.log") if entry["event"] == "login")
+    assert listed == list(range(listed[0], 500))
+    assert len(list(tmp_path.glob("audit.logins-*.log"))) == 3
+    assert json.loads((tmp_path / "audit.log").read_text())["event"] == "push"

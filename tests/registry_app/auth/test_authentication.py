@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
 import threading
+import time
 
 import bcrypt
 import pytest
@@ -15,9 +18,10 @@ from registry_app.auth.basic import Credentials
 from registry_app.auth.failures import Failures, Standing
 from registry_app.auth.htpasswd import hash_password, parse_htpasswd, with_user, without_user
 from registry_app.auth.identity import ANONYMOUS, Action
-from registry_app.auth.lane import Lane, LaneFullError
+from registry_app.auth.lane import Lane, LaneFullError, Priority
 from registry_app.auth.policy import EVERY_USER_EVERYTHING, Rule, Rules
-from registry_app.auth.verification import FRESH, TooManyAttemptsError, Verifier
+from registry_app.auth.shared import SharedLogins
+from registry_app.auth.verification import FRESH, PLACES, TooManyAttemptsError, Verifier
 from registry_app.errors import ErrorCode, RegistryError
 
 CHEAP = 4
@@ -27,7 +31,7 @@ ADDRESS = "192.0.2.1"
 class House:
     """A registry's users in a text that changes, with clocks moved by hand."""
 
-    def __init__(self):
+    def __init__(self, shared=None):
         self.text = b""
         self.wall = 1_800_000_000.0
         self.ticks = 100.0
@@ -36,7 +40,7 @@ class House:
         def users():
             return parse_htpasswd(self.text)
 
-        self.verifier = Verifier(users, users, clock=lambda: self.ticks, wall_clock=lambda: self.wall)
+        self.verifier = Verifier(users, users, clock=lambda: self.ticks, wall_clock=lambda: self.wall, shared=shared)
         self.authenticator = Authenticator(self.verifier, realm='a "quoted" realm', on_failure=self.failures.append)
 
     def add(self, user, password, *, previous_until=None, cost=CHEAP):
@@ -284,7 +288,7 @@ def test_a_full_lane_sends_away_those_with_the_worst_standing():
 
 def test_what_goes_wrong_in_a_check_reaches_the_caller_and_the_lane_goes_on():
     """A lane whose thread died would hang every login."""
-    lane = Lane("test", places=2, niceness=1)
+    lane = Lane("test", places=2, priority=Priority.IDLE)
     with pytest.raises(ZeroDivisionError):
         lane.run(lambda: 1 // 0, Standing())
     assert lane.run(lambda: 5, Standing()) == 5
@@ -306,6 +310,93 @@ def test_proven_credentials_pass_a_spray(house):
     assert house.login("alice", b"right").name == "alice"
     gate.set()
     stranger.join(10)
+
+
+@pytest.fixture
+def two_workers():
+    """Two houses with one htpasswd file and one memory of who is known."""
+    shared = SharedLogins()
+    first, second = House(shared), House(shared)
+    first.add("alice", b"right")
+    second.text = first.text
+    return first, second
+
+
+def test_a_client_known_to_one_worker_waits_behind_no_stranger_in_another(two_workers):
+    """A flood of guesses must not meet a robot with 429 because its next connection went elsewhere."""
+    first, second = two_workers
+    first.login("alice", b"right")
+    gate, started = threading.Event(), threading.Event()
+
+    def block():
+        started.set()
+        return gate.wait(10)
+
+    strangers = [
+        threading.Thread(target=second.verifier._unproven.run, args=(block, Standing())) for _ in range(PLACES)
+    ]
+    for stranger in strangers:
+        stranger.start()
+    started.wait(10)
+    assert second.login("alice", b"right").name == "alice"
+    gate.set()
+    for stranger in strangers:
+        stranger.join(10)
+
+
+def test_what_workers_share_lets_nobody_in(two_workers, monkeypatch):
+    """Each checks for itself, and a password that ended is known to none."""
+    first, second = two_workers
+    first.login("alice", b"right")
+    work = count_checks(monkeypatch)
+    second.login("alice", b"right")
+    assert len(work) == 1
+    for house in two_workers:
+        house.add("alice", b"new")
+        assert house.refused("alice", b"right").code is ErrorCode.UNAUTHORIZED
+
+
+def test_passwords_tried_by_the_dozen_get_the_time_that_nobody_wants(house, monkeypatch):
+    """The thread that checks them then has the lowest priority there is; a calm minute later it has not."""
+    monkeypatch.setattr(failures_module, "LONGEST_DELAY", 0.01)
+    for number in range(failures_module.SPRAY):
+        house.refused("alice", b"wrong", address=f"192.0.2.{number}")
+    assert house.verifier._sprayed._thread is None
+    house.refused("bob", b"wrong")
+    crowd, calm = house.verifier._sprayed._thread, house.verifier._unproven._thread
+    assert os.sched_getscheduler(crowd.native_id) == os.SCHED_IDLE
+    assert os.sched_getscheduler(calm.native_id) == os.SCHED_OTHER
+    assert os.getpriority(os.PRIO_PROCESS, calm.native_id) == 10
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 10
+    house.ticks += failures_module.SPRAY_SECONDS
+    assert not house.verifier._failures.is_sprayed(house.ticks)
+    assert house.login("alice", b"right").name == "alice"
+
+
+def test_workers_take_turns_and_a_dead_one_gives_its_turn_up():
+    """So that a spray gets one core at the most, and no crash ends all logins."""
+    shared = SharedLogins()
+    ready, done = os.pipe()
+    child = os.fork()
+    if not child:
+        with shared.turn():
+            os.write(done, b"x")
+            time.sleep(60)
+        os._exit(0)
+    os.read(ready, 1)
+    got = threading.Event()
+
+    def take():
+        with shared.turn():
+            got.set()
+
+    waiting = threading.Thread(target=take)
+    waiting.start()
+    assert not got.wait(0.2)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert got.wait(5)
+    waiting.join(5)
 
 
 def test_too_many_attempts_say_when_to_come_back():
