@@ -9,12 +9,12 @@ import argparse
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -22,6 +22,9 @@ from registry_app.oci.digests import Digest
 from registry_app.oci.media_types import OCI_MANIFEST
 from registry_app.oci.names import Repository
 from registry_app.storage.layout import Layout
+
+if TYPE_CHECKING:
+    import resource
 
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -35,14 +38,16 @@ def main() -> None:
     parser.add_argument("--repositories", type=int, default=100)
     parser.add_argument("--garbage", type=float, default=0.1, help="part of the manifests that was deleted")
     parser.add_argument("--peer", action="append", default=[], help="another registry's binary")
+    parser.add_argument("--rounds", type=int, default=1, help="every second one in the other order")
     parser.add_argument("--folder", default=tempfile.gettempdir())
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="collection-") as folder:
         tree = Path(folder).resolve() / "tree"
         build_tree(tree, arguments)
-        for command in (None, *arguments.peer):
-            for garbage in ("with garbage", "clean"):
-                run(tree, Path(folder), command, garbage)
+        for number in range(arguments.rounds):
+            contenders = (None, *arguments.peer)
+            for command in contenders if number % 2 == 0 else reversed(contenders):
+                collect_twice(tree, Path(folder).resolve(), command)
 
 
 def build_tree(root: Path, arguments: argparse.Namespace) -> None:
@@ -67,28 +72,40 @@ def build_tree(root: Path, arguments: argparse.Namespace) -> None:
             _write(current, str(Digest.of(body)).encode())
 
 
-def run(tree: Path, folder: Path, peer: str | None, garbage: str) -> None:
-    """Times one command; the first time on a fresh copy, the second on what the first left."""
+def collect_twice(tree: Path, folder: Path, peer: str | None) -> None:
+    """Times one command on a fresh copy, and on what that left."""
     name = Path(peer).name if peer else "ours"
-    copy = folder / name
-    if not copy.exists():
-        subprocess.run(["cp", "-al", tree, copy], check=True)
-    config = folder / f"{name}.yml"
+    copy, config = folder / name, folder / f"{name}.yml"
+    subprocess.run(["cp", "-al", tree, copy], check=True)
     storage = {"filesystem": {"rootdirectory": str(copy)}, "delete": {"enabled": True}}
     config.write_text(
         yaml.safe_dump({"version": 0.1, "storage": storage, "http": {"addr": ":0"}, "stackgen": {"reserve": 0}})
     )
     ours = [sys.executable, "-m", "registry_app", "garbage-collect", "--quiet", "--grace", "0", str(config)]
-    before = _blobs(copy)
-    began = time.monotonic()
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with (folder / "log").open("wb") as log:
-        subprocess.run([peer, "garbage-collect", str(config)] if peer else ours, check=True, stdout=log, stderr=log)
-    took = time.monotonic() - began
-    now = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
-    print(f"{name:>20} {garbage:>13}: {took:6.2f} s, {cpu:6.2f} s of processor, {before - _blobs(copy)} blobs removed")
-    print(f"{'':>20} {'':>13}  largest child so far {now.ru_maxrss // 1024} MiB", flush=True)
+    command = [peer, "garbage-collect", str(config)] if peer else ours
+    for garbage in ("with garbage", "clean"):
+        before = _blobs(copy)
+        took, used = _run(command, folder / "log")
+        cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss // 1024
+        print(
+            f"{name:>20} {garbage:>13}: {took:6.2f} s, {cpu:6.2f} s of processor, {memory:4} MiB, "
+            f"{before - _blobs(copy)} of {before} blobs removed",
+            flush=True,
+        )
+    subprocess.run(["rm", "-rf", copy], check=True)
+
+
+def _run(command: list[str], log: Path) -> tuple[float, resource.struct_rusage]:
+    """How long a command took (seconds), and what it used."""
+    with log.open("wb") as output:
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        _, status, used = os.wait4(process.pid, 0)
+        took = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, log.read_bytes()[-2000:])
+    return took, used
 
 
 def _blobs(root: Path) -> int:
