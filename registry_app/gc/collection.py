@@ -16,7 +16,7 @@ from registry_app.errors import ErrorCode, RegistryError
 from registry_app.gc.plan import Policy, decide_manifests, heirs, marked_by, why_young
 from registry_app.gc.runs import record_run
 from registry_app.gc.snapshot import take_snapshot
-from registry_app.gc.stale import remove_temporary_files, remove_upload, stale_uploads
+from registry_app.gc.stale import remove_drafts, remove_upload, stale_uploads
 from registry_app.gc.sweep import Sweeper
 from registry_app.oci.digests import ALGORITHMS, Digest
 from registry_app.storage.trash import time_of
@@ -67,7 +67,7 @@ class Report:
     removed_links: int = 0
     removed_blobs: int = 0
     removed_uploads: int = 0
-    removed_temporary_files: int = 0
+    removed_drafts: int = 0
     kept_for_now: int = 0
     freed_bytes: int = 0
     emptied_runs: int = 0
@@ -112,9 +112,9 @@ def _collect(storage: Storage, policy: Policy, observer: Observer, *, report: Re
         gone = removed.get(repository, frozenset())
         needed = _collect_links(storage, policy, repository, gone, observer=observer, report=report, sweeper=sweeper)
         marked.update(map(str, needed))
-        if sweeper:
-            report.removed_temporary_files += remove_temporary_files(storage, repository)
     _collect_blobs(storage, policy, marked, observer=observer, report=report, sweeper=sweeper)
+    if sweeper:
+        report.removed_drafts = remove_drafts(storage)
     if policy.stale_upload is not None:
         _collect_uploads(storage, policy.stale_upload, observer, report=report, sweeper=sweeper)
 

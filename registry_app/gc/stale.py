@@ -1,4 +1,4 @@
-"""Uploads that nobody goes on with, and temporary files of writers that were killed."""
+"""Uploads that nobody goes on with, and drafts of writers that were killed."""
 
 from __future__ import annotations
 
@@ -45,24 +45,16 @@ def remove_upload(folder: Path) -> bool:
         os.close(data)
 
 
-def remove_temporary_files(storage: Storage, repository: Repository) -> int:
-    """Removes what killed writers left beside the tags of a repository; how many files."""
+def remove_drafts(storage: Storage) -> int:
+    """Removes the small files that killed writers did not bring to their place; how many."""
     removed = 0
-    tags = storage.layout.tags(repository)
-    for name in storage.files.names(tags):
-        current = tags / name / "current"
-        for entry in storage.files.entries(current):
-            if entry.name.endswith(".tmp") and _is_old(storage, current / entry.name):
-                with contextlib.suppress(FileNotFoundError):
-                    (current / entry.name).unlink()
-                    removed += 1
+    for entry in storage.files.entries(storage.layout.drafts):
+        path = storage.layout.drafts / entry.name
+        with contextlib.suppress(OSError):
+            if storage.clock() - path.stat(follow_symlinks=False).st_mtime > _KILLED_LONG_AGO:
+                path.unlink()
+                removed += 1
     return removed
-
-
-def _is_old(storage: Storage, path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return storage.clock() - path.stat(follow_symlinks=False).st_mtime > _KILLED_LONG_AGO
-    return False
 
 
 def _last_write(folder: Path) -> float:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -55,7 +53,7 @@ class Sweeper:
                     self._take_away(path)
                 return reason
         except FileNotFoundError:
-            return self._sweep_leftovers(digest, path)
+            return self._sweep_folder(digest, path.parent)
 
     def _why_needed(self, digest: Digest, path: Path) -> str | None:
         """Why it stays: final under the lock of the digest, a guess before. FileNotFoundError if it is gone."""
@@ -86,19 +84,10 @@ class Sweeper:
         with contextlib.suppress(OSError):
             path.parent.rmdir()
 
-    def _sweep_leftovers(self, digest: Digest, path: Path) -> str | None:
+    def _sweep_folder(self, digest: Digest, folder: Path) -> str:
+        """Removes the empty folder of a writer that was killed: under the lock, as one may be about to fill it."""
         with self.locks.holding(digest) as locked:
-            return None if locked and _remove_leftovers(path.parent) else "gone already"
-
-
-def _remove_leftovers(folder: Path) -> bool:
-    """Removes a folder that holds only temporary files of writers that were killed; False if there was none."""
-    hour_ago = time.time() - 3600
-    try:
-        left = list(folder.iterdir())
-        if all(path.suffix == ".tmp" and path.stat(follow_symlinks=False).st_mtime < hour_ago for path in left):
-            shutil.rmtree(folder)
-            return bool(left)
-    except OSError:
-        pass
-    return False
+            if locked:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        return "gone already"

@@ -25,10 +25,14 @@ _READ = 64 * 1024
 
 
 class Files:
-    """The durable file operations of one store; `tops` are folders that exist durably since it was opened."""
+    """The durable file operations of one store; `tops` are folders that exist durably since it was opened.
 
-    def __init__(self, *tops: Path) -> None:
+    What a writer that was killed leaves behind lies in `drafts`, in one place and never in the tree.
+    """
+
+    def __init__(self, *tops: Path, drafts: Path) -> None:
         self._tops = frozenset(tops)
+        self._drafts = drafts
 
     def open(self, path: Path, flags: int = os.O_RDONLY) -> int:
         """A file descriptor of exactly this path; FileNotFoundError if any part of it is a symbolic link."""
@@ -159,14 +163,21 @@ class Files:
             folder = folder.parent
 
     def _replace(self, path: Path, content: bytes) -> None:
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4()}.tmp")
+        draft = self._drafts / str(uuid.uuid4())
         try:
-            write_new(temporary, content)
-            temporary.rename(path)
+            self._write_draft(draft, content)
+            draft.rename(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                draft.unlink()
             raise
+
+    def _write_draft(self, draft: Path, content: bytes) -> None:
+        try:
+            write_new(draft, content)
+        except FileNotFoundError:  # somebody tidied up
+            self._drafts.mkdir(FOLDER_MODE, exist_ok=True)
+            write_new(draft, content)
 
     def _with_folder(self, path: Path, place: Callable[[], object]) -> None:
         """Places a file in a folder that others may remove, as long as it is empty, at any moment."""

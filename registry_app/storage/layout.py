@@ -10,6 +10,7 @@
         _uploads/<id>/{data,startedat,upload.json,received}     the last two are ours; upstream ignores them
 <root>/stackgen/                                                ours: derived or temporary, upstream never looks here
     locks  epoch  references.<epoch>  read-only  index.sqlite
+    drafts/<id>                                                 small files on their way to their place
     trash/<run>/<path below the tree>
     quarantine/<algorithm>/<hex>/data
         runs/{gc,scrub}.json
@@ -42,6 +43,7 @@ class Layout:
         self.epoch = self.own / "epoch"
         self.read_only = self.own / "read-only"
         self.index = self.own / "index.sqlite"
+        self.drafts = self.own / "drafts"
         self.trash = self.own / "trash"
         self.quarantine = self.own / "quarantine"
 

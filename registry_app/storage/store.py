@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import uuid
@@ -70,7 +71,7 @@ class Storage:
             return "the registry is in read-only mode"
         if self.space.is_short:
             return f"the disk is full: {self.space.free_bytes} bytes free, {self.space.reserve_bytes} kept in reserve"
-        probe = self.layout.own / f"probe.{uuid.uuid4()}.tmp"
+        probe = self.layout.drafts / str(uuid.uuid4())
         try:
             write_new(probe, b"")
             probe.unlink()
@@ -83,7 +84,7 @@ def open_storage(root: Path, *, reserve_bytes: int = 0, clock: Callable[[], floa
     """The storage in this folder, whose tree is made if it is new; OSError if the folder cannot be used."""
     layout = Layout(root)
     _make_tree(layout)
-    files = Files(layout.blobs, layout.repositories, layout.own)
+    files = Files(layout.blobs, layout.repositories, layout.own, drafts=layout.drafts)
     locks = Locks(layout.locks)
     trash = Trash(layout, files)
     space = Space(layout.root, reserve_bytes=reserve_bytes)
@@ -122,3 +123,7 @@ def _make_tree(layout: Layout) -> None:
                     break
     if not layout.locks.exists():
         layout.locks.touch(0o600)
+    if not layout.drafts.is_dir():
+        layout.drafts.mkdir(FOLDER_MODE, exist_ok=True)
+    if layout.drafts.stat().st_dev != layout.repositories.stat().st_dev:
+        raise OSError(errno.EXDEV, "this folder and the registry's tree must lie on one file system", str(layout.own))

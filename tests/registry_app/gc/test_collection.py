@@ -256,15 +256,15 @@ def test_stale_uploads_go_by_their_last_byte(storage, clock):
     assert storage.uploads.append(APP, growing.id, io.BytesIO(b"x")).offset == 1
 
 
-def test_temporary_files_of_killed_writers_go(storage, clock):
+def test_drafts_of_killed_writers_go(storage, clock):
     """Young ones may belong to a push and stay."""
     push_image(storage, "a")
-    current = storage.layout.current(APP, Tag("a")).parent
-    for name, age in (("link.1.tmp", 7200), ("link.2.tmp", 10)):
-        (current / name).write_text("")
-        os.utime(current / name, (clock.now - age, clock.now - age))
-    assert run(storage).removed_temporary_files == 1
-    assert sorted(path.name for path in current.iterdir()) == ["link", "link.2.tmp"]
+    assert not list(storage.layout.drafts.iterdir())
+    for name, age in (("old", 7200), ("young", 10)):
+        (storage.layout.drafts / name).write_text("")
+        os.utime(storage.layout.drafts / name, (clock.now - age, clock.now - age))
+    assert run(storage).removed_drafts == 1
+    assert [path.name for path in storage.layout.drafts.iterdir()] == ["young"]
 
 
 def test_a_damaged_manifest_lets_its_repository_alone(storage):

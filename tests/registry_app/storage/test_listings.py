@@ -37,7 +37,7 @@ def clock():
 @pytest.fixture
 def listings(tmp_path, clock):
     """Listings of the folders below tmp_path."""
-    return Listings(Files(tmp_path), clock=clock)
+    return Listings(Files(tmp_path, drafts=tmp_path), clock=clock)
 
 
 def settle(listings, clock, folder):

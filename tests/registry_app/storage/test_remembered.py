@@ -28,7 +28,7 @@ class Shelf:
         self.folder = folder
         self.readings = 0
         self.ahead = STANDS_STILL + 1.0
-        self.files = Files(folder)
+        self.files = Files(folder, drafts=folder)
         self.remembered = Remembered(self._read, most=most, clock=lambda: time.time() + self.ahead)
 
     def _read(self, name: str) -> Found[bytes]:
