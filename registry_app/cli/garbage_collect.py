@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
@@ -10,7 +12,7 @@ from registry_app.cli.configured import configuration_argument, settings_or_exit
 @click.command(short_help="Remove what no image needs, also while the registry serves.")
 @click.option("-d", "--dry-run", is_flag=True, help="Only tell what would be removed, and why the rest stays.")
 @click.option("-m", "--delete-untagged", is_flag=True, help="Remove manifests that no tag, index or subject keeps.")
-@click.option("-q", "--quiet", is_flag=True, help="Only tell the sum.")
+@click.option("-q", "--quiet", is_flag=True, help="Only tell the sum, and now and then how far it is.")
 @click.option("--grace", type=float, metavar="SECONDS", help="Keep what was promised to a client this recently.")
 @click.option("--no-trash", is_flag=True, help="Free the room at once: nothing can be had back.")
 @configuration_argument
@@ -28,12 +30,12 @@ def command(
     """
     from registry_app.cli.opened import storage_or_exit
     from registry_app.gc.collection import collect, plan_collection
-    from registry_app.gc.observers import Silent, Telling
+    from registry_app.gc.observers import Progress, Telling
     from registry_app.maintenance import policy_of
 
     settings = settings_or_exit(config)
     policy = policy_of(settings, untagged=delete_untagged or None, grace=grace, trash=0 if no_trash else None)
-    observer = Silent() if quiet else Telling(click.echo)
+    observer = Progress(partial(click.echo, err=True)) if quiet else Telling(click.echo)
     with storage_or_exit(settings) as storage:
         report = (plan_collection if dry_run else collect)(storage, policy, observer)
     did = "would remove" if dry_run else "removed"

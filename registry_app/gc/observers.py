@@ -1,7 +1,8 @@
-"""Who watches a collection: nobody, or a person at a terminal."""
+"""Who watches a collection: nobody, a log, or a person at a terminal."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,50 @@ class Silent:
 
     def upload(self, repository: Repository, upload: str) -> None:
         """Says nothing."""
+
+
+class Progress:
+    """Tells now and then how far a collection is: after `every` seconds, then again after as many."""
+
+    def __init__(
+        self, say: Callable[[str], None], *, every: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._say = say
+        self._every = every
+        self._clock = clock
+        self._due = clock() + every
+        self._needed = self._swept = self._candidates = 0
+
+    def manifest(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
+        """Tells which repository is looked at."""
+        self._tell(lambda: f"looking at {repository}")
+
+    def marked(self, repository: Repository, digest: Digest) -> None:
+        """Tells how many blobs were found to be needed, up to which repository."""
+        self._needed += 1
+        self._tell(lambda: f"marking, at {repository} by now: {self._needed} blobs in use")
+
+    def link(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
+        """Tells the same: links are swept between the marks."""
+        self._tell(lambda: f"marking, at {repository} by now: {self._needed} blobs in use")
+
+    def planned(self, report: Report) -> None:
+        """From here on it is known how much is left."""
+        self._candidates = len(report.candidates)
+
+    def blob(self, digest: Digest, *, kept: bool, reason: str) -> None:
+        """Tells how many of the blobs that nothing needs were looked at."""
+        self._swept += 1
+        self._tell(lambda: f"sweeping: {self._swept} of {self._candidates} blobs that nothing needs")
+
+    def upload(self, repository: Repository, upload: str) -> None:
+        """Tells that only uploads are left."""
+        self._tell(lambda: f"removing abandoned uploads, at {repository} by now")
+
+    def _tell(self, text: Callable[[], str]) -> None:
+        if (now := self._clock()) >= self._due:
+            self._due = now + self._every
+            self._say(text())
 
 
 class Telling:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.gc.collection import collect
-from registry_app.gc.observers import Silent
+from registry_app.gc.observers import Progress
 from registry_app.gc.runs import last_run
 from registry_app.gc.scrub import scrub
 
@@ -83,7 +83,7 @@ def is_due(storage: Storage, kind: str, interval: float | None) -> bool:
 
 
 def _collect(storage: Storage, policy: Policy) -> None:
-    report = collect(storage, policy, Silent())
+    report = collect(storage, policy, Progress(lambda text: log.info("collecting: %s", text), every=60))
     log.info(
         "collected: %d blobs, %d links, %d manifests, %d uploads; %d bytes freed after the time of trash",
         report.removed_blobs,

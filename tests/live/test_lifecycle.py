@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,11 +28,13 @@ def test_restart(stack: LiveStack) -> None:
 
 
 def test_down_and_up(stack: LiveStack) -> None:
-    """`down` and `up` lose nothing, and the login stays valid."""
+    """`down` and `up` lose nothing, nor does a collection in between, and the login stays valid."""
     stack.login()
     with sample_image(stack, "team/downed:1") as image:
         image.push()
         stack.compose("down")
+        collected = succeed([sys.executable, "-m", "stackgen", "gc", "--quiet", stack.folder], within=120)
+        assert "removed 0 blobs" in collected.stdout
         stack.compose("up", "--detach", "--wait")
         image.forget()
         assert image.pull() == image.identity

@@ -22,11 +22,19 @@ def folder(tmp_path):
     return made
 
 
-def test_a_stack_at_rest_says_how_to_start_it(folder):
+def test_a_stack_that_was_never_rendered_says_what_to_type(folder):
     """There is nothing to collect in, and the hint is the command."""
-    with pytest.raises(StackgenError, match="does not run") as caught:
+    with pytest.raises(StackgenError, match=r"no compose\.yaml") as caught:
         CliRunner().invoke(command, [str(folder.root)], catch_exceptions=False)
-    assert "docker compose up" in caught.value.hint
+    assert "stackgen render" in caught.value.hint
+
+
+def test_without_docker_a_stack_of_containers_cannot_be_collected(folder, monkeypatch, tmp_path):
+    """Said in words, not by a traceback."""
+    folder.compose.write_text("services: {}")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StackgenError, match="no docker command"):
+        CliRunner().invoke(command, [str(folder.root)], catch_exceptions=False)
 
 
 def test_the_embedded_registry_is_collected(folder, capfd):

@@ -10,7 +10,7 @@ import pytest
 
 from registry_app.errors import ErrorCode
 from registry_app.gc.collection import collect, plan_collection
-from registry_app.gc.observers import Silent, Telling
+from registry_app.gc.observers import Progress, Silent, Telling
 from registry_app.gc.plan import Policy
 from registry_app.gc.runs import last_run
 from registry_app.gc.worker import Schedule, run_due
@@ -241,6 +241,20 @@ def test_a_dry_run_tells_and_changes_nothing(storage):
         report.removed_manifests,
         report.removed_links,
     )
+
+
+def test_a_long_collection_tells_how_far_it_is(storage, clock):
+    """Now and then a line, not one for each decision."""
+    push_image(storage, "v1")
+    for name in (b"one", b"two"):
+        push_blob(storage, name)
+    lines = []
+    collect(storage, NOW, Progress(lines.append, every=0, clock=lambda: clock.now))
+    assert "marking, at team/app by now: 3 blobs in use" in lines
+    assert lines[-1] == "sweeping: 2 of 2 blobs that nothing needs"
+    lines.clear()
+    collect(storage, NOW, Progress(lines.append, every=10, clock=lambda: clock.now))
+    assert not lines
 
 
 def test_stale_uploads_go_by_their_last_byte(storage, clock):
