@@ -42,7 +42,7 @@ def race(folder, *, count, seed, pushers=8):
             outcome.counts["collections"] += 1
             for name in ("removed blobs", "removed manifests"):
                 outcome.counts[name] += report[name]
-            kind = "longest lock, ms" if report["ordinary"] else "longest lock if never off the processor, ms"
+            kind = "longest lock, ms" if report["ordinary"] else "longest lock ahead of other processes, ms"
             outcome.counts[kind] = max(outcome.counts[kind], round(report["longest lock"] * 1000, 1))
         done.set()
         for thread in threads:
