@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 AUTHORITY_LIFE = dt.timedelta(days=3650)
 LEAF_LIFE = dt.timedelta(days=397)
@@ -133,8 +133,12 @@ def names_of(certificate: x509.Certificate) -> list[str]:
 
 def is_pair(certificate: x509.Certificate, key: bytes) -> bool:
     """Whether a PEM key belongs to a certificate; ValueError where it is no key."""
-    private = serialization.load_pem_private_key(key, password=None)
-    return _public_bytes(private.public_key()) == _public_bytes(certificate.public_key())
+    return has_key(certificate, serialization.load_pem_private_key(key, password=None))
+
+
+def has_key(certificate: x509.Certificate, key: PrivateKeyTypes) -> bool:
+    """Whether a key belongs to a certificate."""
+    return _public_bytes(key.public_key()) == _public_bytes(certificate.public_key())
 
 
 def _general_name(host: str) -> x509.GeneralName:

@@ -42,7 +42,8 @@ def find_worries(settings: RegistrySettings) -> Iterator[str]:
         why = _why_unreadable(path) if path is not None else None
         if why is not None:
             yield f"{key}: {path}: {why}: {consequence}"
-    if not os.access(settings.storage.root / "docker/registry/v2/repositories", os.W_OK):
+    repositories = settings.storage.root / "docker/registry/v2/repositories"
+    if repositories.exists() and not os.access(repositories, os.W_OK):
         yield f"pushes will fail: {settings.storage.root} is not this user's: run `registry adopt` as root, once"
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-
-from cryptography import x509
 
 from registry_app import issuing
 from stackgen import hosts
+from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFile, find_faults
 from stackgen.errors import StackgenError
 from stackgen.rotation.generations import generation_name, serving_pair
 from stackgen.secret_files import PRIVATE, PUBLIC, SHARED, ensure_folder, put_file
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,45 +34,111 @@ def _utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a render does about the certificate: nothing, or a new one for this `reason`, or it stops at `obstacles`."""
+
+    obstacles: tuple[Fault, ...] = ()
+    worries: tuple[Fault, ...] = ()
+    reason: str = ""
+
+
 def ensure_certificates(
     folder: StackFolder, settings: StackSettings, *, now: Callable[[], dt.datetime] = _utc_now
-) -> None:
-    """A usable certificate in CERTS_DIR: issued when it is missing or for another host; checked when it is yours."""
+) -> Verdict:
+    """A usable certificate in CERTS_DIR: issued when it is missing or for another host; checked when it is yours.
+
+    The verdict that was acted on is given back. StackgenError for a pair that no server can use.
+    """
     certs = folder.resolve(settings.certs_dir)
     if settings.tls == "own":
-        check_own(certs, settings.host, now())
-        return
+        adopt_common_names(certs)
+    verdict = judge(folder, settings, now())
+    if verdict.obstacles:
+        raise refusal(verdict.obstacles)
+    if settings.tls == "own":
+        return verdict
     ensure_folder(certs, mode=0o755)
     authority = _load_or_make_authority(folder, now())
-    if not _serves(certs / "fullchain.pem", settings.host, now()):
+    if verdict.reason:
         _issue(folder, settings, authority, now=now())
     if not (certs / "ca.crt").exists():
         put_file(certs / "ca.crt", authority.certificate_pem, mode=PUBLIC)
+    return verdict
 
 
-def check_own(certs: Path, host: str, now: dt.datetime) -> None:
-    """StackgenError unless the certificate is readable, in date, for this host, and the key is its own."""
-    chain, key = certs / "fullchain.pem", certs / "privkey.pem"
-    adopt_common_names(certs)
+def judge(folder: StackFolder, settings: StackSettings, now: dt.datetime) -> Verdict:
+    """What is to be done about the pair in CERTS_DIR. Changes nothing."""
+    faults = find_stack_faults(folder, settings, now)
+    if settings.tls == "own":
+        stopping, renewed = set(FaultKind) - {FaultKind.DISORDER}, set[FaultKind]()
+    else:
+        stopping, renewed = {FaultKind.UNUSABLE, FaultKind.MISMATCH}, _RENEWED
+    return Verdict(
+        tuple(fault for fault in faults if fault.kind in stopping),
+        tuple(fault for fault in faults if fault.kind not in stopping | renewed),
+        "; ".join(fault.text for fault in faults if fault.kind in renewed),
+    )
+
+
+_RENEWED = {FaultKind.MISSING, FaultKind.OTHER_HOST, FaultKind.ENDED}
+"""What a render mends by itself where the certificate is of the stack's own authority."""
+
+
+def find_stack_faults(folder: StackFolder, settings: StackSettings, now: dt.datetime) -> tuple[Fault, ...]:
+    """What is wrong with the pair in CERTS_DIR, with the remedies for this stack."""
+    faults = find_faults(stack_pair(folder, settings), settings.host, now=now)
+    return faults if settings.tls == "own" else tuple(_as_local(folder, fault) for fault in faults)
+
+
+def _as_local(folder: StackFolder, fault: Fault) -> Fault:
+    """A fault with the remedy for a pair that the stack's own authority issues."""
+    if fault.kind in _RENEWED:
+        return replace(fault, remedy=stackgen_line(folder, "render"))
+    if fault.kind in {FaultKind.FORBIDDEN, FaultKind.EARLY}:
+        return fault
+    return replace(fault, remedy=f"{stackgen_line(folder, 'rotate', 'tls')} (or, if the files are yours: TLS=own)")
+
+
+def refusal(faults: tuple[Fault, ...]) -> StackgenError:
+    """The error that names each fault and its remedy."""
+    if len(faults) == 1:
+        return StackgenError(faults[0].text, hint=faults[0].remedy)
+    lines = [line for fault in faults for line in (f"  {fault.text}", f"    -> {fault.remedy}")]
+    return StackgenError("\n".join(["certificate and key can't be used:", *lines]))
+
+
+def stack_pair(folder: StackFolder, settings: StackSettings) -> CertificatePair:
+    """The pair of CERTS_DIR as it lies there, under either pair of names."""
+    certs = folder.resolve(settings.certs_dir)
+    return read_pair(*(_either(certs, usual, other) for usual, other in _COMMON_NAMES))
+
+
+def _either(certs: Path, usual: str, other: str) -> Path:
+    return certs / (other if (certs / other).exists() and not (certs / usual).exists() else usual)
+
+
+def read_pair(chain: Path, key: Path) -> CertificatePair:
+    """A certificate and a key from anywhere."""
+    return CertificatePair(_read(chain), _read(key))
+
+
+def _read(path: Path) -> PairFile:
     try:
-        texts = chain.read_bytes(), key.read_bytes()
-    except FileNotFoundError as error:
-        raise StackgenError(f"TLS=own needs {error.filename}", hint=_hint(chain, key)) from None
+        return PairFile(path, path.read_bytes())
+    except FileNotFoundError:
+        return PairFile(path)
     except OSError as error:
-        raise StackgenError(f"{error.filename} can't be read: {error.strerror}", hint=f"ls -l {certs}") from None
-    check_pair(*texts, host, now, chain=chain, key=key)
+        return PairFile(path, problem=error.strerror or str(error), forbidden=isinstance(error, PermissionError))
 
 
 def read_own(chain: Path, key: Path, host: str, *, now: Callable[[], dt.datetime] = _utc_now) -> OwnPair:
     """The user's pair of certificate and key from anywhere; StackgenError unless it is usable for this host."""
-    try:
-        certificate, private = chain.read_bytes(), key.read_bytes()
-    except OSError as error:
-        raise StackgenError(
-            f"{error.filename} can't be read: {error.strerror}", hint="name readable PEM files with --cert and --key"
-        ) from None
-    check_pair(certificate, private, host, now(), chain=chain, key=key)
-    return OwnPair(chain=certificate, key=private)
+    pair = read_pair(chain, key)
+    faults = tuple(fault for fault in find_faults(pair, host, now=now()) if fault.kind is not FaultKind.DISORDER)
+    if faults:
+        raise refusal(faults)
+    return OwnPair(chain=pair.chain.content or b"", key=pair.key.content or b"")
 
 
 def put_own(folder: StackFolder, settings: StackSettings, pair: OwnPair) -> None:
@@ -83,45 +149,15 @@ def put_own(folder: StackFolder, settings: StackSettings, pair: OwnPair) -> None
     put_file(certs / "fullchain.pem", pair.chain, mode=PUBLIC)
 
 
-def check_pair(certificate: bytes, private: bytes, host: str, now: dt.datetime, *, chain: Path, key: Path) -> None:
-    """StackgenError unless a PEM certificate is in date, for this host, and has this key; files as they are called."""
-    try:
-        leaf = x509.load_pem_x509_certificates(certificate)[0]
-        matching = issuing.is_pair(leaf, private)
-    except (ValueError, TypeError) as error:
-        raise StackgenError(
-            f"{chain} and {key} are no usable pair of PEM certificate and key: {error}", hint=_hint(chain, key)
-        ) from None
-    if not matching:
-        raise StackgenError(f"{key} is not the key of {chain}", hint=_hint(chain, key))
-    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
-        raise StackgenError(
-            f"{chain} is valid from {leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}, "
-            f"and today is {now:%Y-%m-%d}",
-            hint="renew it, or use TLS=local meanwhile",
-        )
-    if not issuing.covers(leaf, host):
-        names = ", ".join(issuing.names_of(leaf)) or "nobody"
-        raise StackgenError(f"{chain} is for {names}, not for {host}", hint="set SERVICE_DOMAIN, or get another one")
-
-
-def _hint(chain: Path, key: Path) -> str:
-    return f"put the certificate with its chain into {chain} and its key into {key} (init also takes --cert and --key)"
+_COMMON_NAMES = (("fullchain.pem", "public.crt"), ("privkey.pem", "private.key"))
+"""The names that nginx reads, and those of older set-ups."""
 
 
 def adopt_common_names(certs: Path) -> None:
     """public.crt and private.key, as older set-ups name them, become links' targets of the names that nginx reads."""
-    for usual, other in (("fullchain.pem", "public.crt"), ("privkey.pem", "private.key")):
+    for usual, other in _COMMON_NAMES:
         if not (certs / usual).exists() and (certs / other).exists():
             (certs / usual).symlink_to(other)
-
-
-def _serves(chain: Path, host: str, now: dt.datetime) -> bool:
-    try:
-        leaf = x509.load_pem_x509_certificate(chain.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return issuing.covers(leaf, host) and now < leaf.not_valid_after_utc
 
 
 def load_authority(folder: StackFolder) -> issuing.Pair:
@@ -149,7 +185,7 @@ def _load_or_make_authority(folder: StackFolder, now: dt.datetime) -> issuing.Pa
 def _issue(folder: StackFolder, settings: StackSettings, authority: issuing.Pair, *, now: dt.datetime) -> None:
     leaf = issuing.issue(authority, hosts_of(settings), now=now)
     certs, chain = folder.resolve(settings.certs_dir), leaf.certificate_pem + authority.certificate_pem
-    if (certs / "fullchain.pem").exists() and (certs / "privkey.pem").exists():
+    if (certs / "fullchain.pem").exists() or (certs / "privkey.pem").exists():
         steps, _ = serving_pair(folder, settings).replace(folder.root, chain, leaf.key_pem, name=generation_name(now))
         for step in steps:
             step.carry_out(folder.root)

@@ -85,6 +85,16 @@ class StackFolder:
         return self.state / "embedded.yml"
 
     @property
+    def serve_pid(self) -> Path:
+        """The process that serves the stack without Docker, while it does."""
+        return self.state / "serve.pid"
+
+    @property
+    def serve_log(self) -> Path:
+        """What it says when it was started in the background."""
+        return self.state / "serve.log"
+
+    @property
     def images_lock(self) -> Path:
         """Digests of the images that the templates name by tag."""
         return self.root / "images.lock.json"

@@ -70,7 +70,9 @@ def make_stack(root: Path, env: str, *, own: OwnPair | None = None) -> StackSett
         _fill(StackFolder(root), env, settings, own)
         return settings
     if settings.tls == "own" and own is None:
-        ensure_certificates(StackFolder(root), settings)  # checks what is there, under the name that the user knows
+        raise StackgenError(
+            "TLS=own needs your certificate with its chain, and its key", hint="name them: --cert FILE --key FILE"
+        )
     beside = root.absolute().with_name(f".{root.absolute().name}{_SUFFIX}")
     made = _make_folders(beside.parent)
     shutil.rmtree(beside, ignore_errors=True)

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from stackgen import stack
 from stackgen.diffing import CHANGING
 from stackgen.doctor import probes
+from stackgen.doctor.checks import check_docker
+from stackgen.doctor.findings import Kind
+from stackgen.embedded import serving_process
 from stackgen.env_file import load_settings
 from stackgen.rotation.status import load_status
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 _UPKEEP = {"gc": "collection", "scrub": "scrub"}
 _SECONDS = 20
+_TROUBLE = {Kind.DOCKER_ABSENT, Kind.ENGINE_SILENT, Kind.COMPOSE_ABSENT}
+"""Why the containers can't be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,9 @@ class Overview:
     project: str
     address: str
     services: tuple[facts.Service, ...]
+    trouble: tuple[Line, ...]
+    embedded: int | None
+    """The process that serves without Docker."""
     disk: facts.Disk | None
     runs: tuple[Line, ...]
     due: tuple[Line, ...]
@@ -59,10 +67,18 @@ def look_at(folder: StackFolder, *, environ: Mapping[str, str], now: dt.datetime
         project=settings.compose_project_name,
         address=settings.external_url,
         services=services,
+        trouble=tuple(_trouble(docker)),
+        embedded=serving_process(folder),
         disk=probes.probe_disk(folder, settings, docker),
         runs=tuple(_upkeep(folder, now=now)) if "registry" in running else (),
         due=tuple(_due(folder, settings, now=now)),
     )
+
+
+def _trouble(docker: facts.Docker) -> Iterator[Line]:
+    for found in check_docker(docker):
+        if found.kind in _TROUBLE:
+            yield Line(found.place, f"{found.message}: {found.remedy}")
 
 
 def _due(folder: StackFolder, settings: StackSettings, *, now: dt.datetime) -> Iterator[Line]:

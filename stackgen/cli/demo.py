@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +12,7 @@ import click
 from stackgen.cli.options import examples
 from stackgen.cli.terminal import command_line, heading, say
 from stackgen.folder import StackFolder
+from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
     from stackgen.demo.running import Running
@@ -78,14 +78,14 @@ def _with_docker(folder: StackFolder, settings: StackSettings) -> tuple[str, str
     login = f"-u {settings.registry_admin_user} --password-stdin {settings.authority}"
     image = f"{settings.authority}/team/app:1"
     return (
-        f"docker login {login} < {quote(str(folder.admin_password))}",
+        f"docker login {login} < {shell_line(folder.admin_password)}",
         f"docker tag IMAGE {image} && docker push {image}",
     )
 
 
 def _without_docker(folder: StackFolder, settings: StackSettings) -> tuple[str, str]:
-    ca = quote(str(folder.resolve(settings.certs_dir) / "ca.crt"))
+    ca = shell_line(folder.resolve(settings.certs_dir) / "ca.crt")
     return (
         f"curl --cacert {ca} -u {settings.registry_admin_user} {settings.external_url}/v2/_catalog",
-        f"{quote(sys.argv[0])} users list {quote(str(folder.root))}",
+        shell_line(sys.argv[0], "users", "list", folder.root),
     )

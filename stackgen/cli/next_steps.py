@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stackgen import hosts
 from stackgen.cli.terminal import command_line, heading, say, warn
+from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -26,8 +26,7 @@ def tell(folder: StackFolder, settings: StackSettings) -> None:
     say()
     heading("Next:")
     if folder.root.resolve() != Path.cwd():
-        path = str(folder.root)
-        command_line(f"cd {shlex.quote(f'./{path}' if path.startswith('-') else path)}")
+        command_line(shell_line("cd", folder.root))
     builds = "" if settings.registry_image else "the first start builds the registry's image: about a minute"
     command_line("docker compose up -d --wait", builds)
     command_line(f"cat {folder.admin_password.relative_to(folder.root)}", f"password of {settings.registry_admin_user}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackgen import stack
-from stackgen.certificates import ensure_certificates
+from stackgen.certificates import Verdict, ensure_certificates
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import say, warn
 from stackgen.credentials import ensure_credentials
@@ -33,10 +33,12 @@ def command(folder: StackFolder, overwrite: tuple[str, ...]) -> None:
         if unknown := set(overwrite) - {change.path for change in draft.changes}:
             raise StackgenError(f"not a rendered file: {', '.join(sorted(unknown))}", hint="see: stackgen plan")
         ensure_credentials(folder, draft.settings)
-        ensure_certificates(folder, draft.settings)
+        verdict = ensure_certificates(folder, draft.settings)
         prepare_storage(folder, draft.settings)
         write_changes(folder, draft.changes, draft.lock)
-    tell(draft.changes)
+    if not verdict.reason or any(change.action in CHANGING for change in draft.changes):
+        tell(draft.changes)
+    tell_certificate(verdict)
 
 
 def tell(changes: tuple[Change, ...]) -> None:
@@ -53,3 +55,12 @@ def tell(changes: tuple[Change, ...]) -> None:
             warn(f"{change.path} is yours and stays; its new version is {change.target}:")
             say(f"  diff -u {change.path} {change.target}")
     say("run: docker compose up -d --wait")
+
+
+def tell_certificate(verdict: Verdict) -> None:
+    """What became of certificate and key."""
+    if verdict.reason:
+        warn(f"made a new certificate and key: {verdict.reason}")
+        say("a running nginx takes them up with: docker compose restart nginx")
+    for fault in verdict.worries:
+        warn(f"{fault.text}: {fault.remedy}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackgen.cli.options import examples, stack_argument
-from stackgen.cli.terminal import heading, say
+from stackgen.cli.terminal import heading, say, warn
 from stackgen.overview import Overview, look_at
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ def _show(overview: Overview) -> None:
     for service in overview.services:
         state = service.health or service.state
         say(f"  {service.name:16}{click.style(f'{state:12}', fg=_STATE_COLOURS.get(state))}{service.status}")
-    if not overview.services:
+    for line in overview.trouble:
+        warn(f"{line.what}: {line.text}")
+    if overview.embedded is not None:
+        say(f"  embedded        serves without Docker, process {overview.embedded}")
+    elif not overview.services and not overview.trouble:
         say("  nothing runs: docker compose up -d --wait")
     if overview.disk is not None:
         disk = overview.disk

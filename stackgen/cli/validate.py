@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from stackgen.certificates import Verdict, judge, refusal
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import say, warn
 from stackgen.env_file import describe, read_env, read_settings
 from stackgen.errors import ExitCode, StackgenError
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
+    from stackgen.certificate_pair import Fault
     from stackgen.folder import StackFolder
+    from stackgen.settings import StackSettings
 
 
 @click.command(epilog=examples("stackgen validate", "stackgen validate mystack --json"))
@@ -22,13 +27,35 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
 @click.pass_context
 def command(ctx: click.Context, folder: StackFolder, *, as_json: bool) -> None:
-    """Check .env and report every error at once, each with its line and the way out."""
+    """Check .env and report every error at once, each with its line and the way out.
+
+    Of a stack that was made, the certificate and its key are looked at too.
+    """
     read = read_settings(read_env(folder))
+    verdict = _judge(folder, read.settings)
     if as_json:
-        say(json.dumps({"problems": [asdict(one) for one in read.problems], "foreign": list(read.foreign)}, indent=2))
-        ctx.exit(ExitCode.REFUSED if read.problems else ExitCode.OK)
+        problems, faults = [asdict(one) for one in read.problems], [_as_json(one) for one in verdict.obstacles]
+        say(json.dumps({"problems": problems, "foreign": list(read.foreign), "certificate": faults}, indent=2))
+        ctx.exit(ExitCode.REFUSED if problems or faults else ExitCode.OK)
     if read.problems:
         raise StackgenError(describe(read.problems), hint=f"edit {folder.env}")
     if read.foreign:
         warn(f"no settings of stackgen, left to Compose: {', '.join(read.foreign)}")
+    if verdict.obstacles:
+        raise refusal(verdict.obstacles)
+    if verdict.reason:
+        warn(f"{verdict.reason}: {stackgen_line(folder, 'render')}")
+    for fault in verdict.worries:
+        warn(f"{fault.text}: {fault.remedy}")
     say(f"{folder.env} is fine")
+
+
+def _judge(folder: StackFolder, settings: StackSettings | None) -> Verdict:
+    """The certificate of a stack that was made; settings may be checked before there is one."""
+    if settings is None or not folder.is_stack():
+        return Verdict()
+    return judge(folder, settings, dt.datetime.now(dt.UTC))
+
+
+def _as_json(fault: Fault) -> dict[str, str]:
+    return {"file": str(fault.file), "reason": fault.reason, "remedy": fault.remedy}

@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from stackgen.distribution.transport import LineCut, Request, Transport
 from stackgen.errors import StackgenError
+from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,15 +46,15 @@ def _start_with_compose(folder: StackFolder) -> Running:
     if done.returncode:
         raise StackgenError(
             "the stack did not come up",
-            hint=f"see: cd {quote(str(folder.root))} && docker compose logs; or go without Docker: --embedded",
+            hint=f"see: {shell_line('cd', folder.root)} && docker compose logs; or go without Docker: --embedded",
         )
-    return Running(stop=f"cd {quote(str(folder.root))} && docker compose down")
+    return Running(stop=f"{shell_line('cd', folder.root)} && docker compose down")
 
 
 def _start_embedded(folder: StackFolder, settings: StackSettings) -> Running:
     """`stackgen serve` in the background, its output in a log of the stack's."""
-    pid_file, log = folder.state / "serve.pid", folder.state / "serve.log"
-    running = Running(stop=f'kill "$(cat {quote(str(pid_file))})"')
+    log = folder.serve_log
+    running = Running(stop=f'kill "$(cat {shell_line(folder.serve_pid)})"')
     transport = Transport(ca=local_ca(folder, settings), seconds=5)
     if _answers(transport, settings):
         return running
@@ -66,13 +66,11 @@ def _start_embedded(folder: StackFolder, settings: StackSettings) -> Running:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    pid_file.write_text(f"{server.pid}\n")
     try:
         _wait(lambda: _answers(transport, settings), server, log)
     except BaseException:
         server.terminate()
         server.wait(_PATIENCE)
-        pid_file.unlink()
         raise
     return running
 

@@ -7,9 +7,7 @@ import ipaddress
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-
-from registry_app import issuing
+from stackgen.certificate_pair import FaultKind, signed_by
 from stackgen.doctor.findings import Finding, Kind
 
 if TYPE_CHECKING:
@@ -163,25 +161,30 @@ def check_name(name: facts.Name) -> Iterator[Finding]:
         )
 
 
+_FAULTS = {
+    FaultKind.MISSING: Kind.CERTIFICATE_MISSING,
+    FaultKind.FORBIDDEN: Kind.CERTIFICATE_UNREADABLE,
+    FaultKind.UNUSABLE: Kind.CERTIFICATE_UNREADABLE,
+    FaultKind.MISMATCH: Kind.CERTIFICATE_KEY,
+    FaultKind.DISORDER: Kind.CERTIFICATE_CHAIN,
+    FaultKind.OTHER_HOST: Kind.CERTIFICATE_HOST,
+    FaultKind.ENDED: Kind.CERTIFICATE_ENDED,
+    FaultKind.EARLY: Kind.CERTIFICATE_EARLY,
+    FaultKind.EXPOSED: Kind.SECRET_OPEN,
+}
+
+
 def check_certificates(certificates: facts.Certificates, host: str, *, now: dt.datetime) -> Iterator[Finding]:
     """Files, pair, dates, name, chain, and what is really served."""
-    put = f"put the certificate with its chain into {certificates.chain_path} and its key into {certificates.key_path}"
-    if certificates.missing:
-        yield Finding(
-            Kind.CERTIFICATE_MISSING, ", ".join(certificates.missing), "not there", f"stackgen render; or {put}"
-        )
+    for fault in certificates.faults:
+        yield Finding(_FAULTS[fault.kind], str(fault.file), f"it {fault.reason}", fault.remedy)
+    if not certificates.chain or any(fault.kind.stops_a_server for fault in certificates.faults):
         return
-    if certificates.problem:
-        yield Finding(Kind.CERTIFICATE_UNREADABLE, certificates.chain_path, certificates.problem, put)
-        return
-    leaf, place = certificates.chain[0], certificates.chain_path
-    if not certificates.key_fits:
-        yield Finding(Kind.CERTIFICATE_KEY, certificates.key_path, f"it is not the key of {place}", put)
-    if not issuing.covers(leaf, host):
-        names = ", ".join(issuing.names_of(leaf)) or "no name"
-        yield Finding(Kind.CERTIFICATE_HOST, place, f"it is for {names}, not for {host}", _RENEW)
-    yield from _check_dates(leaf, place, now)
-    if not is_anchored(certificates.chain, certificates.anchors):
+    leaf, place, found = certificates.chain[0], certificates.place, {fault.kind for fault in certificates.faults}
+    left = leaf.not_valid_after_utc - now
+    if FaultKind.ENDED not in found and left < dt.timedelta(days=ENDING_DAYS):
+        yield Finding(Kind.CERTIFICATE_ENDING, place, f"it ends in {left.days} days", _RENEW)
+    if FaultKind.DISORDER not in found and not is_anchored(certificates.chain, certificates.anchors):
         yield Finding(
             Kind.CERTIFICATE_CHAIN,
             place,
@@ -200,35 +203,12 @@ def check_certificates(certificates: facts.Certificates, host: str, *, now: dt.d
 _RENEW = "with a certificate of the stack's own: stackgen rotate tls; with yours: renew it and put it in place"
 
 
-def _check_dates(leaf: x509.Certificate, place: str, now: dt.datetime) -> Iterator[Finding]:
-    left = leaf.not_valid_after_utc - now
-    if left <= dt.timedelta():
-        yield Finding(Kind.CERTIFICATE_ENDED, place, f"it ended on {leaf.not_valid_after_utc:%Y-%m-%d}", _RENEW)
-    elif left < dt.timedelta(days=ENDING_DAYS):
-        yield Finding(Kind.CERTIFICATE_ENDING, place, f"it ends in {left.days} days", _RENEW)
-    if leaf.not_valid_before_utc > now:
-        yield Finding(
-            Kind.CERTIFICATE_EARLY,
-            place,
-            f"it begins on {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
-            "is this machine's clock right? date -u",
-        )
-
-
 def is_anchored(chain: tuple[x509.Certificate, ...], anchors: Iterable[x509.Certificate]) -> bool:
     """Whether a chain, leaf first, ends at one of the authorities: each is signed by the next."""
     known = tuple(anchors)
-    if any(not _signed_by(child, parent) for child, parent in pairwise(chain)):
+    if any(not signed_by(child, parent) for child, parent in pairwise(chain)):
         return False
-    return chain[-1] in known or any(_signed_by(chain[-1], anchor) for anchor in known)
-
-
-def _signed_by(child: x509.Certificate, parent: x509.Certificate) -> bool:
-    try:
-        child.verify_directly_issued_by(parent)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+    return chain[-1] in known or any(signed_by(chain[-1], anchor) for anchor in known)
 
 
 def check_trust(

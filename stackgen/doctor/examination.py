@@ -43,7 +43,7 @@ def _of_stack(folder: StackFolder, settings: StackSettings, docker: facts.Docker
     name = probes.probe_name(settings)
     yield from checks.check_name(name)
     clock = probes.probe_clock()
-    certificates = probes.probe_certificates(folder, settings)
+    certificates = probes.probe_certificates(folder, settings, now=clock.now)
     yield from checks.check_certificates(certificates, settings.host, now=clock.now)
     trusts = probes.probe_trust(settings, docker)
     yield from checks.check_trust(

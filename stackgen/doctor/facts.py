@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from stackgen.certificate_pair import Fault
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -71,14 +73,11 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """What lies in CERTS_DIR; `problem` says why it can't be read. Paths are for people."""
+    """What lies in CERTS_DIR, and what is wrong with it; `place` is the certificate's file."""
 
-    chain_path: str
-    key_path: str
-    missing: tuple[str, ...] = ()
-    problem: str = ""
+    place: str
+    faults: tuple[Fault, ...] = ()
     chain: tuple[x509.Certificate, ...] = ()
-    key_fits: bool = True
     anchors: tuple[x509.Certificate, ...] = ()
     """Authorities that this machine or the stack knows."""
     served: x509.Certificate | None = None

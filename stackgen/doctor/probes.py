@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import warnings
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
-from registry_app import issuing
 from stackgen import hosts, values
+from stackgen.certificate_pair import load_chain
+from stackgen.certificates import find_stack_faults, stack_pair
 from stackgen.cli.next_steps import trust_places
 from stackgen.doctor import facts
 from stackgen.hosting import port_is_free
@@ -137,23 +137,13 @@ def _own_addresses() -> frozenset[str]:
         return frozenset({"127.0.0.1", "::1", *_resolve(socket.gethostname())})
 
 
-def probe_certificates(folder: StackFolder, settings: StackSettings) -> facts.Certificates:
+def probe_certificates(folder: StackFolder, settings: StackSettings, *, now: dt.datetime) -> facts.Certificates:
     """CERTS_DIR, the authorities known here, and what a running stack serves."""
-    certs = folder.resolve(settings.certs_dir)
-    chain_file, key_file = certs / "fullchain.pem", certs / "privkey.pem"
-    nothing = facts.Certificates(str(chain_file), str(key_file))
-    missing = tuple(str(path) for path in (chain_file, key_file) if not path.exists())
-    if missing:
-        return replace(nothing, missing=missing)
-    try:
-        chain = tuple(x509.load_pem_x509_certificates(chain_file.read_bytes()))
-        fits = issuing.is_pair(chain[0], key_file.read_bytes())
-    except (OSError, ValueError, TypeError) as error:
-        return replace(nothing, problem=str(error))
-    return replace(
-        nothing,
-        chain=chain,
-        key_fits=fits,
+    pair = stack_pair(folder, settings)
+    return facts.Certificates(
+        str(pair.chain.path),
+        faults=find_stack_faults(folder, settings, now),
+        chain=load_chain(pair),
         anchors=(*system_authorities(), *load_certificates(folder.authority / "ca.crt")),
         served=_served(settings),
     )

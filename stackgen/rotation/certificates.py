@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from registry_app import issuing
-from stackgen.certificates import check_pair, hosts_of, load_authority
+from stackgen.certificates import hosts_of, load_authority, read_own
 from stackgen.errors import StackgenError
 from stackgen.rotation.generations import authority_pair, generation_name, serving_pair
 from stackgen.rotation.journal import Rotation
@@ -38,12 +38,8 @@ def plan_own(folder: StackFolder, settings: StackSettings, chain: Path, key: Pat
     """A certificate of the user's own in place of the one before. StackgenError unless it fits host, date and key."""
     if settings.tls != "own":
         raise StackgenError("this stack issues its own certificates (TLS=local)", hint="set TLS=own in .env first")
-    try:
-        texts = chain.read_bytes(), key.read_bytes()
-    except OSError as error:
-        raise StackgenError(f"{error.filename} can't be read: {error.strerror}", hint="name readable files") from None
-    check_pair(*texts, settings.host, now, chain=chain, key=key)
-    return _plan_serving(folder, settings, *texts, now=now)
+    own = read_own(chain, key, settings.host, now=lambda: now)
+    return _plan_serving(folder, settings, own.chain, own.key, now=now)
 
 
 def plan_authority(folder: StackFolder, settings: StackSettings, *, now: dt.datetime, keep_old: int) -> Rotation:

@@ -45,16 +45,17 @@ class PairFolder:
         if before is None:
             before = f"before-{name}"
             place = root / self.base
-            old_certificate, old_key = (place / self.certificate).read_bytes(), (place / self.key).read_bytes()
-            steps += self._generation(before, old_certificate, old_key)
+            steps += self._generation(before, _content(place / self.certificate), _content(place / self.key))
             steps += [self.live(before)]
             steps += [Link(f"{self.base}/{one}", f"{_LIVE}/{one}") for one in (self.certificate, self.key)]
         return [*steps, self.live(name)], before
 
     def back_to(self, root: Path, name: str) -> list[Step]:
         """The steps that bring a former generation in force. StackgenError when it is not there any more."""
-        if not (root / self.base / name / self.certificate).exists():
-            raise StackgenError(f"{root / self.base / name} is not there any more", hint="rotate once more instead")
+        if not all((root / self.base / name / one).exists() for one in (self.certificate, self.key)):
+            raise StackgenError(
+                f"{root / self.base / name} is not there any more, or not whole", hint="rotate once more instead"
+            )
         return [self.live(name)]
 
     def in_force(self, root: Path) -> str | None:
@@ -79,11 +80,21 @@ class PairFolder:
         """The step that brings a generation in force."""
         return Link(f"{self.base}/{_LIVE}", name)
 
-    def _generation(self, name: str, certificate: bytes, key: bytes) -> list[Step]:
-        return [
-            Put(f"{self.base}/{name}/{self.key}", key, self.key_mode, self.gid),
-            Put(f"{self.base}/{name}/{self.certificate}", certificate, PUBLIC),
-        ]
+    def _generation(self, name: str, certificate: bytes | None, key: bytes | None) -> list[Step]:
+        steps: list[Step] = []
+        if key is not None:
+            steps.append(Put(f"{self.base}/{name}/{self.key}", key, self.key_mode, self.gid))
+        if certificate is not None:
+            steps.append(Put(f"{self.base}/{name}/{self.certificate}", certificate, PUBLIC))
+        return steps
+
+
+def _content(path: Path) -> bytes | None:
+    """What a file holds, None where one of a pair was lost: the next generation has both again."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def serving_pair(folder: StackFolder, settings: StackSettings) -> PairFolder:

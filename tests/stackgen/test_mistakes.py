@@ -164,15 +164,22 @@ def test_a_bad_certificate_on_the_command_line_leaves_no_stack(stackgen, own_cer
     fresh = ["init", "fresh", "--domain", "registry.example.com", "--yes"]
     assert "is for other.example.com" in stackgen(*fresh, "--cert", chain, "--key", key, code=1).stderr
     assert "go together" in stackgen(*fresh, "--cert", chain, code=2).stderr
-    assert "nowhere.pem can't be read" in stackgen(*fresh, "--cert", chain, "--key", "nowhere.pem", code=1).stderr
+    assert "nowhere.pem is missing" in stackgen(*fresh, "--cert", chain, "--key", "nowhere.pem", code=1).stderr
     assert not (tmp_path / "fresh").exists()
 
 
-def test_a_missing_certificate_is_named_by_its_place_in_the_stack(stackgen):
+def test_a_missing_certificate_is_named_by_its_place_in_the_stack(stackgen, tmp_path):
     """Not by a folder that is gone a moment later."""
+    (tmp_path / "fresh/certs").mkdir(parents=True)
     told = stackgen("init", "fresh", "--tls", "own", "--yes", code=1).stderr
-    assert "fresh/certs/fullchain.pem" in told
+    assert "fresh/certs/fullchain.pem is missing" in told
     assert "being-made" not in told
+
+
+def test_a_certificate_for_a_new_folder_is_named_on_the_command_line(stackgen, tmp_path):
+    """There is no folder yet to put it into."""
+    assert "--cert FILE --key FILE" in stackgen("init", "fresh", "--tls", "own", "--yes", code=1).stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_certificate_for_another_host_is_refused(stackgen, own_certificate):
@@ -204,7 +211,7 @@ def test_a_key_that_can_t_be_read_is_refused(stackgen, own_certificate):
     """A folder in its place, or no PEM at all."""
     certs = own_certificate()
     (certs / "privkey.pem").write_text("not a key")
-    assert "no usable pair" in stackgen(*OWN, code=1).stderr
+    assert "privkey.pem holds no PEM key" in stackgen(*OWN, code=1).stderr
     (certs / "privkey.pem").unlink()
     (certs / "privkey.pem").mkdir()
     assert "can't be read" in stackgen(*OWN, code=1).stderr

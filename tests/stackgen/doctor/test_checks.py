@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_app import issuing
+from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFile, find_faults
 from stackgen.doctor import checks, facts
 from stackgen.doctor.findings import Finding, Kind, Severity, worst
 
@@ -22,12 +24,16 @@ STRANGER = issuing.make_authority(now=NOW)
 LEAF = issuing.issue(AUTHORITY, [HOST], now=NOW)
 CERTIFICATES = facts.Certificates(
     "certs/fullchain.pem",
-    "certs/privkey.pem",
     chain=(LEAF.certificate, AUTHORITY.certificate),
     anchors=(AUTHORITY.certificate,),
 )
 DISK = facts.Disk("/srv", free=50 << 30, total=100 << 30, inodes_free=90, inodes_total=100, reserve=1 << 30)
 SECRET = facts.File("secrets/htpasswd", 0o640, uid=0, gid=10001, shared=True)
+
+
+def fault(kind):
+    """Something wrong with the certificate."""
+    return Fault(kind, Path("certs/fullchain.pem"), "reason", "remedy")
 
 
 def kinds(findings):
@@ -124,13 +130,15 @@ def test_the_name(host, addresses, found):
 @pytest.mark.parametrize(
     ("changes", "host", "days", "found"),
     [
-        ({"missing": ("certs/fullchain.pem",)}, HOST, 0, [Kind.CERTIFICATE_MISSING]),
-        ({"problem": "no PEM"}, HOST, 0, [Kind.CERTIFICATE_UNREADABLE]),
-        ({"key_fits": False}, HOST, 0, [Kind.CERTIFICATE_KEY]),
-        ({}, "other.example.com", 0, [Kind.CERTIFICATE_HOST]),
+        ({"chain": (), "faults": (fault(FaultKind.MISSING),)}, HOST, 0, [Kind.CERTIFICATE_MISSING]),
+        ({"faults": (fault(FaultKind.UNUSABLE),)}, HOST, 0, [Kind.CERTIFICATE_UNREADABLE]),
+        ({"faults": (fault(FaultKind.MISMATCH),)}, HOST, 0, [Kind.CERTIFICATE_KEY]),
+        ({"faults": (fault(FaultKind.OTHER_HOST),)}, HOST, 0, [Kind.CERTIFICATE_HOST]),
+        ({"faults": (fault(FaultKind.EARLY),)}, HOST, 0, [Kind.CERTIFICATE_EARLY]),
+        ({"faults": (fault(FaultKind.EXPOSED),)}, HOST, 0, [Kind.SECRET_OPEN]),
+        ({"faults": (fault(FaultKind.DISORDER),)}, HOST, 0, [Kind.CERTIFICATE_CHAIN]),
         ({}, HOST, 396, [Kind.CERTIFICATE_ENDING]),
-        ({}, HOST, 400, [Kind.CERTIFICATE_ENDED]),
-        ({}, HOST, -2, [Kind.CERTIFICATE_EARLY]),
+        ({"faults": (fault(FaultKind.ENDED),)}, HOST, 400, [Kind.CERTIFICATE_ENDED]),
         ({"anchors": (STRANGER.certificate,)}, HOST, 0, [Kind.CERTIFICATE_CHAIN]),
         ({"chain": (LEAF.certificate, STRANGER.certificate)}, HOST, 0, [Kind.CERTIFICATE_CHAIN]),
         ({"served": STRANGER.certificate}, HOST, 0, [Kind.CERTIFICATE_SERVED]),
@@ -146,7 +154,10 @@ def test_the_certificate(changes, host, days, found):
 @given(days=st.integers(-800, 800))
 def test_exactly_one_thing_is_said_of_a_certificates_dates(days):
     """Early, fine, ending or ended; never two of them."""
-    said = kinds(checks.check_certificates(CERTIFICATES, HOST, now=NOW + dt.timedelta(days=days)))
+    now = NOW + dt.timedelta(days=days)
+    pair = CertificatePair(PairFile(Path("c"), LEAF.certificate_pem), PairFile(Path("k"), LEAF.key_pem))
+    certificates = replace(CERTIFICATES, faults=find_faults(pair, HOST, now=now))
+    said = kinds(checks.check_certificates(certificates, HOST, now=now))
     assert len(said) <= 1
 
 

@@ -1,0 +1,64 @@
+"""Who serves a stack without Docker right now: a file with the process's number that it holds locked while it lives."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from stackgen.errors import StackgenError
+from stackgen.shell import shell_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stackgen.folder import StackFolder
+
+
+@contextlib.contextmanager
+def presence(folder: StackFolder) -> Iterator[None]:
+    """Names this process as the one that serves the stack; StackgenError while another one does.
+
+    The file goes at the end. One that a crash left is locked by nobody, which is how it is told from a living one.
+    """
+    descriptor = os.open(folder.serve_pid, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    owner = os.getpid()
+    try:
+        if not _lock(descriptor):
+            other = os.read(descriptor, 32).decode("ascii", "replace").strip()
+            raise StackgenError(
+                f"process {other} serves this stack already", hint=f"stop it first: {shell_line('kill', other)}"
+            )
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{owner}\n".encode())
+        try:
+            yield
+        finally:
+            # The workers are forked from here and leave by the same way; the file is not theirs.
+            if os.getpid() == owner:
+                folder.serve_pid.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def serving_process(folder: StackFolder) -> int | None:
+    """The process that serves the stack without Docker, None where none does."""
+    try:
+        descriptor = os.open(folder.serve_pid, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return None if _lock(descriptor) else int(os.read(descriptor, 32))
+    except ValueError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
