@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+
+from registry_app.plain_http import lead_to_https
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +17,10 @@ else:
     _Socket = object
 
 T = TypeVar("T")
+
+# RFC 8446, 5.1: the kind of the first record of a connection.
+TLS_HANDSHAKE = b"\x16"
+HEAD_BYTES = 8 * 1024
 
 # Up to here copying two pieces into one is cheaper than a second system call and a second wake-up of the reader.
 JOINED_BYTES = 64 * 1024
@@ -79,6 +85,21 @@ class PatientSocket(Patience, socket.socket):
 
 class PatientTlsSocket(Patience, ssl.SSLSocket):
     """The same over TLS."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature of ssl.SSLSocket
+        """Agrees on keys, or leads a client that speaks plain HTTP to HTTPS. Raises ClientSilentError, OSError."""
+        # Below TLS, where the kernel keeps what is only looked at. What calls has waited until there is something.
+        first = _or_silent(socket.socket.recv, self, HEAD_BYTES, socket.MSG_PEEK)
+        if first and not first.startswith(TLS_HANDSHAKE) and (answer := lead_to_https(first)) is not None:
+            self._refuse(answer, len(first))
+        super().do_handshake(block)
+
+    def _refuse(self, answer: bytes, unread: int) -> NoReturn:
+        """Answers below TLS and gives the connection up."""
+        # What is left unread when a connection closes makes the kernel reset it, and the answer would be lost.
+        socket.socket.recv(self, unread)
+        socket.socket.sendall(self, answer)
+        raise ConnectionResetError(errno.ECONNRESET, "plain HTTP came to a port that speaks TLS")
 
 
 def _or_silent(call: Callable[..., T], *arguments: Any) -> T:

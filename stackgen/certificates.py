@@ -137,8 +137,14 @@ def read_own(chain: Path, key: Path, host: str, *, now: Callable[[], dt.datetime
     pair = read_pair(chain, key)
     faults = tuple(fault for fault in find_faults(pair, host, now=now()) if fault.kind is not FaultKind.DISORDER)
     if faults:
-        raise refusal(faults)
+        raise refusal(tuple(_as_named(fault) for fault in faults))
     return OwnPair(chain=pair.chain.content or b"", key=pair.key.content or b"")
+
+
+def _as_named(fault: Fault) -> Fault:
+    """A fault with the remedy for files that the command line names."""
+    lost = fault.kind in {FaultKind.MISSING, FaultKind.FORBIDDEN}
+    return replace(fault, remedy="name files that can be read with --cert and --key") if lost else fault
 
 
 def put_own(folder: StackFolder, settings: StackSettings, pair: OwnPair) -> None:
