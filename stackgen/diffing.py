@@ -26,7 +26,9 @@ class Action(Enum):
     SAME = "same"
 
 
-CHANGING = frozenset({Action.CREATE, Action.UPDATE, Action.REMOVE, Action.BESIDE})
+PLACING = frozenset({Action.CREATE, Action.UPDATE, Action.REMOVE})
+"""What changes the stack itself."""
+CHANGING = PLACING | {Action.BESIDE}
 BESIDE_SUFFIX = ".new"
 
 

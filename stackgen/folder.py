@@ -26,6 +26,7 @@ ENV = ".env"
 COMPOSE = "compose.yaml"
 OVERRIDE = "compose.override.yaml"
 STATE = ".stackgen"
+BRIDGE = f"{STATE}/bridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,11 @@ class StackFolder:
     def staging(self) -> Path:
         """New texts on their way to their places."""
         return self.state / "staging"
+
+    @property
+    def bridge(self) -> Path:
+        """The new contents of folders while theirs are on their way; compose.yaml points here meanwhile."""
+        return self.root / BRIDGE
 
     @property
     def journal(self) -> Path:

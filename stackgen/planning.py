@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from dataclasses import dataclass, field, replace
@@ -59,6 +60,8 @@ class PlanInputs:
     profiles: tuple[Profile, ...] = field(default_factory=load_profiles)
     pins: Mapping[str, str] = field(default_factory=dict)
     """Image reference as in the profiles → digest that `stackgen pin` found."""
+    moved: Mapping[str, str] = field(default_factory=dict)
+    """Folder of the stack → where compose.yaml finds it when that isn't its place."""
 
 
 def plan_stack(inputs: PlanInputs) -> StackPlan:
@@ -101,10 +104,22 @@ def template_names(inputs: PlanInputs, *, context_hash: str) -> dict[str, Any]:
         "server_names": [f"[{host}]" if ":" in host else host for host in _hosts(settings)],
         "answers_any_name": any(is_address(host) or is_loopback(host) for host in _hosts(settings)),
         "reading_groups": dict.fromkeys((str(settings.secrets_gid), settings.registry_user.partition(":")[2])),
+        "mounted": functools.partial(_mounted, moved=inputs.moved),
         "version": __version__,
         "size": parse_bytes,
         "seconds": parse_duration,
     }
+
+
+def mounted_folders(inputs: PlanInputs) -> tuple[str, ...]:
+    """The folders of the stack that we write and compose.yaml mounts or builds from."""
+    trees = [tree for profile in inputs.profiles for tree in profile.trees]
+    config = [_normal(inputs.settings.configs_dir)] if _is_inside(inputs.settings.configs_dir) else []
+    return tuple(dict.fromkeys(["registry", *trees, *config]))
+
+
+def _mounted(path: str, moved: Mapping[str, str]) -> str:
+    return moved.get(_normal(path), path) if _is_inside(path) else path
 
 
 def _hosts(settings: StackSettings) -> tuple[str, ...]:

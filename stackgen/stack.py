@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stackgen.bridging import Bridge, plan_bridge
 from stackgen.diffing import Change, diff_plan
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
@@ -27,6 +28,7 @@ class Draft:
     plan: StackPlan
     lock: Lock
     changes: tuple[Change, ...]
+    bridge: Bridge | None
 
 
 def draft(folder: StackFolder, *, overwrite: frozenset[str] = frozenset()) -> Draft:
@@ -37,8 +39,10 @@ def draft(folder: StackFolder, *, overwrite: frozenset[str] = frozenset()) -> Dr
 def draft_with(folder: StackFolder, settings: StackSettings, *, overwrite: frozenset[str] = frozenset()) -> Draft:
     """What a render with these settings would do, whatever `.env` says."""
     lock = load_lock(folder)
-    plan = plan_stack(PlanInputs(settings, load_profiles(), load_pins(folder)))
-    return Draft(settings, plan, lock, diff_plan(plan, read_disk(folder, plan, lock), lock, overwrite=overwrite))
+    inputs = PlanInputs(settings, load_profiles(), load_pins(folder))
+    plan = plan_stack(inputs)
+    changes = diff_plan(plan, read_disk(folder, plan, lock), lock, overwrite=overwrite)
+    return Draft(settings, plan, lock, changes, plan_bridge(inputs, changes))
 
 
 def load_pins(folder: StackFolder) -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 1. Every new text is written and fsynced below `.stackgen/staging`. A crash until here leaves the old stack.
 2. `.stackgen/journal.json` appears by a rename: the point of no return.
-3. Each text is renamed into its place, compose.yaml behind what it refers to, the lock file last.
+3. Each text is renamed into its place: the bridge first (see `bridging`), compose.yaml behind what it refers to, the
+   lock file last. Compose sees the old stack until the first of these renames and the new one from then on.
 4. The journal goes.
 
-A crash between 2 and 4 is finished by the next command that changes or plans the stack (`recover`).
+A crash between 2 and 4 is finished by the next command that changes or plans the stack (`recover`). If Compose has
+started the stack over the bridge meanwhile, its containers still use that: it stays until the next write.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ import fcntl
 import json
 import os
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from registry_app import __version__
-from stackgen.diffing import CHANGING, Action, Change, FileOnDisk, next_lock
+from stackgen.diffing import CHANGING, PLACING, Action, Change, FileOnDisk, next_lock
 from stackgen.errors import StackgenError
 from stackgen.lockfile import Lock, digest, format_lock
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from stackgen.bridging import Bridge
     from stackgen.folder import StackFolder
     from stackgen.planning import StackPlan
 
@@ -68,9 +72,14 @@ def read_disk(folder: StackFolder, plan: StackPlan, lock: Lock) -> dict[str, Fil
 
 
 def write_changes(
-    folder: StackFolder, changes: tuple[Change, ...], lock: Lock, *, unlocked: tuple[Change, ...] = ()
+    folder: StackFolder,
+    changes: tuple[Change, ...],
+    lock: Lock,
+    *,
+    bridge: Bridge | None = None,
+    unlocked: tuple[Change, ...] = (),
 ) -> None:
-    """Applies the changes and records them; after a crash either none of them or, once recovered, all.
+    """Applies the changes and records them; after a crash Compose finds either none of them or all.
 
     `unlocked` changes are applied first and not recorded: files that belong to the user from then on.
     """
@@ -80,15 +89,52 @@ def write_changes(
         return
     _clear_staging(folder)
     folder.staging.mkdir(parents=True)
-    steps = [_stage(folder, number, change) for number, change in enumerate([*unlocked, *recorded])]
+    placed = [*unlocked, *recorded]
+    if bridge is not None:
+        copy_folders(folder, bridge, changes)
+        placed = [bridge.compose, *(_behind(bridge, change) for change in placed)]
+    steps = [_stage(folder, number, change) for number, change in enumerate(placed)]
     kept = [_stage_copy(folder, number, change) for number, change in enumerate(recorded) if _is_kept(change)]
     _write_durably(folder.staging / "lock", format_lock(new_lock).encode(), _TEXT)
     steps += [*kept, {"from": "lock", "to": _relative(folder, folder.lock), "was": None}]
-    _sync_folder(folder.staging)
+    _sync(folder.staging)
     _write_durably(folder.journal.with_suffix(".tmp"), json.dumps({"steps": steps}).encode(), _TEXT)
     folder.journal.with_suffix(".tmp").rename(folder.journal)
-    _sync_folder(folder.state)
+    _sync(folder.state)
     recover(folder)
+    shutil.rmtree(folder.bridge, ignore_errors=True)
+
+
+def _behind(bridge: Bridge, change: Change) -> Change:
+    """The change as it is once the bridge lies in compose.yaml's place."""
+    return replace(change, old=bridge.compose.new) if change.path == bridge.compose.path else change
+
+
+def copy_folders(folder: StackFolder, bridge: Bridge, changes: tuple[Change, ...]) -> None:
+    """The bridge's folders as they will be, on disk: what lies there, the user's own files too, and the changes."""
+    shutil.rmtree(folder.bridge, ignore_errors=True)
+    for name in bridge.folders:
+        place, copy = folder.root / name, folder.bridge / name
+        _make_folders(copy)
+        try:
+            if place.is_dir():
+                shutil.copytree(place, copy, symlinks=True, dirs_exist_ok=True)
+        except shutil.Error as error:
+            source, _, reason = error.args[0][0]
+            raise StackgenError(f"{source} can't be copied: {reason}", hint=f"move it out of {place}") from None
+    for change in changes:
+        if change.action not in PLACING or not bridge.holds(change.path):
+            continue
+        copy = folder.bridge / change.path
+        if change.new is None:
+            copy.unlink(missing_ok=True)
+        else:
+            _make_folders(copy.parent)
+            copy.unlink(missing_ok=True)
+            _write_durably(copy, change.new, change.mode)
+    for path in (folder.bridge, *folder.bridge.rglob("*")):
+        if not path.is_symlink():
+            _sync(path)
 
 
 def recover(folder: StackFolder) -> None:
@@ -97,7 +143,7 @@ def recover(folder: StackFolder) -> None:
         for step in json.loads(folder.journal.read_text(encoding="utf-8"))["steps"]:
             _carry_out(folder, step)
         folder.journal.unlink()
-        _sync_folder(folder.state)
+        _sync(folder.state)
     _clear_staging(folder)
 
 
@@ -114,7 +160,7 @@ def _carry_out(folder: StackFolder, step: dict[str, Any]) -> None:
     if step["was"] is not None and target.exists() and digest(target.read_bytes()) != step["was"]:
         target = target.with_name(target.name + ".new")  # edited between the crash and this recovery
     staged.replace(target)
-    _sync_folder(target.parent)
+    _sync(target.parent)
 
 
 def _make_folders(path: Path) -> None:
@@ -162,8 +208,9 @@ def _write_durably(path: Path, content: bytes, mode: int) -> None:
         os.fsync(descriptor)
 
 
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    """What a file or folder holds is on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -178,7 +225,7 @@ def replace_text(path: Path, text: str) -> None:
     if before is not None and os.geteuid() == 0:
         os.chown(draft, before.st_uid, before.st_gid)
     draft.replace(path)
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -186,4 +233,4 @@ def write_text(path: Path, text: str) -> None:
     draft = path.with_name(path.name + ".tmp")
     _write_durably(draft, text.encode(), _TEXT)
     draft.replace(path)
-    _sync_folder(path.parent)
+    _sync(path.parent)

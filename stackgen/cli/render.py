@@ -28,6 +28,7 @@ def command(folder: StackFolder, overwrite: tuple[str, ...]) -> None:
 
     Secrets stay as they are, and so do files that you edited: their new version is put beside them as FILE.new.
     """
+    interrupted = folder.journal.is_file()
     with exclusive(folder):
         draft = stack.draft(folder, overwrite=frozenset(overwrite))
         if unknown := set(overwrite) - {change.path for change in draft.changes}:
@@ -35,7 +36,9 @@ def command(folder: StackFolder, overwrite: tuple[str, ...]) -> None:
         ensure_credentials(folder, draft.settings)
         verdict = ensure_certificates(folder, draft.settings)
         prepare_storage(folder, draft.settings)
-        write_changes(folder, draft.changes, draft.lock)
+        write_changes(folder, draft.changes, draft.lock, bridge=draft.bridge)
+    if interrupted:
+        warn("an interrupted command was finished first; run: docker compose up -d --wait")
     if not verdict.reason or any(change.action in CHANGING for change in draft.changes):
         tell(draft.changes)
     tell_certificate(verdict)
