@@ -6,7 +6,7 @@ import json
 import random
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
+SIGNATURES = 3
 V2 = "docker/registry/v2"
 
 
@@ -51,6 +52,23 @@ def write_tree(root: Path, *, repositories: int, tags: int, many: int, large: in
         _write_tag(root, "team/many", f"t{n}", first.manifest)
     blob = _write_large(root, "team/large", large)
     return Tree(root, tuple(images), "team/many", "team/large", blob, large)
+
+
+def write_referrers(root: Path, repository: str, *, manifests: int) -> str:
+    """Writes a repository of so many manifests, three of which refer to the same subject; gives its digest."""
+    subject = digest_of(_write_manifest(root, repository, {}))
+    described = {"mediaType": MANIFEST, "digest": subject, "size": 0}
+    for number in range(manifests):
+        more = {"subject": described} if number < SIGNATURES else {}
+        _write_manifest(root, repository, {"annotations": {"number": str(number)}, **more})
+    return subject
+
+
+def _write_manifest(root: Path, repository: str, more: dict[str, Any]) -> bytes:
+    body = json.dumps(json.loads(image_manifest(b"{}", [])) | more).encode()
+    _write_blob(root, body)
+    _write_link(root / V2 / "repositories" / repository / "_manifests" / "revisions", digest_of(body))
+    return body
 
 
 def image_manifest(config: bytes, layers: list[tuple[str, int]]) -> bytes:
