@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from registry_app.auth.access_file import parse_access_file
 from registry_app.auth.audit import AuditLog
 from registry_app.auth.authentication import Authenticator
 from registry_app.auth.authorization import Authorizer
@@ -64,9 +63,16 @@ def _build_rules(
 ) -> Callable[[], Rules]:
     if file is None:
         return lambda: EVERY_USER_EVERYTHING if with_users else ANYONE_EVERYTHING
-    watched = WatchedFile(file, parse_access_file, fallback=NOBODY)
+    watched = WatchedFile(file, _parse_access_file, fallback=NOBODY)
     checks["access"] = watched.why_stale
     return watched.current
+
+
+def _parse_access_file(content: bytes) -> Rules:
+    # Loading what checks it takes a third of a start's time, and most registries have no such file.
+    from registry_app.auth.access_file import parse_access_file  # noqa: PLC0415
+
+    return parse_access_file(content)
 
 
 def open_audit_logs(path: Path | None) -> tuple[AuditLog, AuditLog] | tuple[None, None]:

@@ -1,7 +1,8 @@
-"""What the settings say about collections and scrubs."""
+"""What the settings say about collections, scrubs and purges."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from registry_app.gc.plan import Policy
@@ -27,10 +28,13 @@ def policy_of(
 def schedule_of(settings: RegistrySettings) -> Schedule:
     """When what runs inside the service."""
     collection, scrub, purge = settings.collection, settings.scrub, settings.purge
-    interval = min(collection.interval, purge.interval) if purge.enabled else collection.interval
     return Schedule(
-        policy=policy_of(settings),
-        collect_every=interval if collection.enabled else None,
+        # Uploads are purged by a schedule of their own, which upstream's keys tell, with or without collections.
+        policy=replace(policy_of(settings), stale_upload=None),
+        collect_every=collection.interval if collection.enabled else None,
         scrub_every=scrub.interval if scrub.enabled else None,
         scrub_rate=scrub.rate,
+        purge_every=purge.interval if purge.enabled else None,
+        stale_upload=purge.age,
+        purge_only_named=purge.dry_run,
     )

@@ -8,6 +8,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from registry_app.errors import ErrorCode, RegistryError
+from registry_app.gc.runs import record_run
 from registry_app.storage.locks import try_lock
 
 if TYPE_CHECKING:
@@ -27,6 +29,18 @@ def stale_uploads(storage: Storage, *, age: float) -> Iterator[tuple[Repository,
         for name in storage.files.names(folder):
             if storage.clock() - _last_write(folder / name) > age:
                 yield repository, folder / name
+
+
+def purge_uploads(storage: Storage, *, age: float, only_name: bool) -> list[tuple[Repository, str]]:
+    """Removes stale uploads, or only names them; which. One process at a time: UNAVAILABLE while another does."""
+    with storage.locks.purging() as alone:
+        if not alone:
+            raise RegistryError(ErrorCode.UNAVAILABLE, message="another process purges uploads")
+        begun = storage.clock()
+        stale = stale_uploads(storage, age=age)
+        gone = [(repository, folder.name) for repository, folder in stale if only_name or remove_upload(folder)]
+        record_run(storage, "purge", {"started": begun, "finished": storage.clock(), "removed_uploads": len(gone)})
+    return gone
 
 
 def remove_upload(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Collections and scrubs on a schedule, inside the service.
+"""Collections, scrubs and purges of uploads on a schedule, inside the service.
 
 Every worker process has this thread; whichever finds that a run is due takes the lock and does it, the others find it
 done. The schedule lives in the summary of the last run, so a restart neither skips nor repeats one.
@@ -16,6 +16,7 @@ from registry_app.gc.collection import collect
 from registry_app.gc.observers import Progress
 from registry_app.gc.runs import last_run
 from registry_app.gc.scrub import scrub
+from registry_app.gc.stale import purge_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +30,18 @@ _LOOK_EVERY = 15.0  # seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How often what runs, in seconds; None for never. `scrub_rate` in bytes a second."""
+    """How often what runs, in seconds; None for never. `scrub_rate` in bytes a second.
+
+    Uploads whose last byte came longer ago than `stale_upload` (seconds) are purged, or only named.
+    """
 
     policy: Policy
     collect_every: float | None = 86400.0
     scrub_every: float | None = 7 * 86400.0
     scrub_rate: int = 20 * 1024 * 1024
+    purge_every: float | None = None
+    stale_upload: float = 7 * 86400.0
+    purge_only_named: bool = False
 
 
 class MaintenanceWorker:
@@ -64,6 +71,8 @@ def run_due(storage: Storage, schedule: Schedule) -> tuple[str, ...]:
     ran = []
     if is_due(storage, "gc", schedule.collect_every) and _attempt("gc", lambda: _collect(storage, schedule.policy)):
         ran.append("gc")
+    if is_due(storage, "purge", schedule.purge_every) and _attempt("purge", lambda: _purge(storage, schedule)):
+        ran.append("purge")
     if is_due(storage, "scrub", schedule.scrub_every) and _attempt("scrub", lambda: _scrub(storage, schedule)):
         ran.append("scrub")
     return tuple(ran)
@@ -92,6 +101,12 @@ def _collect(storage: Storage, policy: Policy) -> None:
         report.removed_uploads,
         report.freed_bytes,
     )
+
+
+def _purge(storage: Storage, schedule: Schedule) -> None:
+    purged = purge_uploads(storage, age=schedule.stale_upload, only_name=schedule.purge_only_named)
+    for repository, upload in purged:
+        log.info("%s upload %s of %s", "would purge" if schedule.purge_only_named else "purged", upload, repository)
 
 
 def _scrub(storage: Storage, schedule: Schedule) -> None:
