@@ -148,7 +148,7 @@ def build_debug(
     app = Application()
     app.add_route("/healthz", Liveness())
     app.add_route("/debug/health", Checks({"storage": storage.why_unreadable}))
-    app.add_route("/debug/ready", Checks(writable))
+    app.add_route("/debug/ready", Checks(writable, notes={"index": storage.index.why_incomplete}))
     if monitoring is not None and settings.http.debug is not None:
         app.add_route(settings.http.debug.metrics_path, MetricsPage(monitoring.exposition))
     install_error_handlers(app)

@@ -66,6 +66,8 @@ def _storage_sources(settings: RegistrySettings, storage: Storage) -> dict[str, 
                 "registry_quarantined_blobs": lambda: len(quarantined(storage)),
             }
         ),
+        "index": sources.index(storage.index.state, remembered(storage.index.count)),
+        "size of the index": sources.numbers({"registry_index_size_bytes": lambda: storage.index.size}),
         "maintenance": sources.maintenance(
             {task: storage.layout.run(task) for task in ("gc", "scrub")},
             intervals={"gc": schedule.collect_every, "scrub": schedule.scrub_every},

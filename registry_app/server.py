@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import secrets
 import socket
@@ -16,6 +17,7 @@ from registry_app.app import build_service
 from registry_app.auth.shared import SharedLogins
 from registry_app.debug_listener import open_debug_socket, start_debug_listener
 from registry_app.gc.worker import MaintenanceWorker
+from registry_app.index_keeper import IndexKeeper
 from registry_app.logs import logging_configuration
 from registry_app.maintenance import schedule_of
 from registry_app.metrics.sharing import open_shared_folder
@@ -40,11 +42,18 @@ class PortTakenError(Exception):
     """An address can't be listened on; the text names it."""
 
 
+def load_before_forks(settings: RegistrySettings) -> None:
+    """Loads once what every worker will need, and what not every registry needs."""
+    if settings.access_file is not None and settings.access_file.exists():
+        importlib.import_module("registry_app.auth.access_file")
+
+
 def serve(settings: RegistrySettings) -> None:
     """Serves until a signal says stop; running requests then have `drain_timeout` to finish. Raises PortTakenError."""
     for key, address in (("http.addr", settings.http.address), ("http.debug.addr", _debug_address(settings))):
         if address is not None and (why := why_not_bindable(address)) is not None:
             raise PortTakenError(f"{key}: {bind_text(address)}: {why}")
+    load_before_forks(settings)
     RegistryServer(settings).run()
 
 
@@ -106,6 +115,7 @@ class RegistryServer(BaseApplication):
 
     def _start_worker(self, _worker: Worker) -> None:
         if self._service is not None:
+            IndexKeeper(self._service.storage).start()
             MaintenanceWorker(self._service.storage, schedule_of(self.settings)).start()
         if self._service is not None and self._debug_socket is not None:
             start_debug_listener(self._debug_socket, self._service.debug)

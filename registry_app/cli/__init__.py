@@ -16,6 +16,7 @@ COMMANDS = {
     "read-only": "read_only",
     "adopt": "adopt",
     "check": "check",
+    "reindex": "reindex",
     "garbage-collect": "garbage_collect",
     "scrub": "scrub",
     "trash": "trash",

@@ -28,15 +28,23 @@ class Liveness:
 
 
 class Checks:
-    """`/debug/health` (can it be read?) and `/debug/ready` (can it be written?): `{}`, or 503 with the reasons."""
+    """`/debug/health` (can it be read?) and `/debug/ready` (can it be written?): `{}`, or 503 with the reasons.
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    `notes` are told with them, and alone with 200: what is not as it should be, and keeps nobody from anything.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], *, notes: Mapping[str, Check] | None = None) -> None:
         self._checks = checks
+        self._notes = notes or {}
 
     def on_get(self, _req: Request, resp: Response) -> None:
         """Runs every check."""
-        failed = {name: reason for name, check in self._checks.items() if (reason := check()) is not None}
+        failed, noted = _reasons(self._checks), _reasons(self._notes)
         resp.status = 503 if failed else 200
         resp.content_type = "application/json"
         resp.set_header("Cache-Control", "no-store")
-        resp.data = json.dumps(failed).encode()
+        resp.data = json.dumps(failed | noted).encode()
+
+
+def _reasons(checks: Mapping[str, Check]) -> dict[str, str]:
+    return {name: reason for name, check in checks.items() if (reason := check()) is not None}

@@ -155,6 +155,19 @@ _STORAGE = (
     _read("registry_storage_writable", "1 when pushes are taken: disk writable, reserve not reached, not read-only."),
     _read("registry_quarantined_blobs", "Blobs that a scrub found damaged and that nobody has healed since."),
 )
+_INDEX = (
+    _read(
+        "registry_index_complete",
+        "1 when the index was compared with the whole tree; 0 while it is made anew, or its file can't be used, and "
+        "lists are read from the tree.",
+    ),
+    _read("registry_index_reconciled_timestamp_seconds", "When index and tree were last compared, as Unix time."),
+    _read("registry_index_reconciliation_duration_seconds", "How long that took."),
+    _read("registry_index_repositories", "Repositories that were found then."),
+    _read("registry_index_manifests", "Manifests that the index knows."),
+    _read("registry_index_referrers", "Manifests among them that refer to another: signatures, attestations."),
+    _read("registry_index_size_bytes", "Size of the index."),
+)
 _MAINTENANCE = (
     _read("registry_maintenance_last_run_timestamp_seconds", "When the last run ended, as Unix time.", task=TASKS),
     _read("registry_maintenance_last_run_duration_seconds", "How long the last run took.", task=TASKS),
@@ -207,6 +220,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     *_TRAFFIC,
     *_ACCESS,
     *_STORAGE,
+    *_INDEX,
     *_MAINTENANCE,
     *_CREDENTIALS,
     *_RECENT,

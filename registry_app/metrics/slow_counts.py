@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+T = TypeVar("T")
 WALKED_AGAIN_AFTER = 60.0
 WALK_TIMES = 20
 """And not again before so many times as long as the last walk took."""
 
 
-def remembered(count: Callable[[], float], *, clock: Callable[[], float] = time.monotonic) -> Callable[[], float]:
-    """The same number, some time old at most."""
+def remembered(count: Callable[[], T], *, clock: Callable[[], float] = time.monotonic) -> Callable[[], T]:
+    """The same number or numbers, some time old at most."""
     lock = threading.Lock()
-    known, due = 0.0, float("-inf")
+    known: T | None = None
+    due = float("-inf")
 
-    def recall() -> float:
+    def recall() -> T:
         nonlocal known, due
         with lock:
-            if clock() >= due:
+            if known is None or clock() >= due:
                 begun = clock()
                 known = count()
                 due = clock() + max(WALKED_AGAIN_AFTER, WALK_TIMES * (clock() - begun))

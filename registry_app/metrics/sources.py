@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from registry_app.metrics.observation import Source
     from registry_app.metrics.recent import Recent
     from registry_app.metrics.sharing import SharedFolder
+    from registry_app.storage.index import IndexState
 
 # Board → (metric, label of the name, labels that are fixed).
 _BOARDS: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -71,6 +72,22 @@ def numbers(counts: Mapping[str, Callable[[], float]]) -> Source:
     def read() -> Iterator[Observation]:
         for name, count in counts.items():
             yield Observation(name, count())
+
+    return read
+
+
+def index(read_state: Callable[[], IndexState], count: Callable[[], tuple[int, int]]) -> Source:
+    """How the index stands; `count` gives how many manifests it knows, and how many of them are referrers."""
+
+    def read() -> Iterator[Observation]:
+        state, (manifests, referrers) = read_state(), count()
+        yield Observation("registry_index_complete", 0 if state.dirty or state.trouble else 1)
+        if state.reconciled:
+            yield Observation("registry_index_reconciled_timestamp_seconds", state.reconciled)
+            yield Observation("registry_index_reconciliation_duration_seconds", state.seconds)
+            yield Observation("registry_index_repositories", state.repositories)
+        yield Observation("registry_index_manifests", manifests)
+        yield Observation("registry_index_referrers", referrers)
 
     return read
 

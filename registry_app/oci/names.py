@@ -11,9 +11,15 @@ from registry_app.oci.digests import Digest
 # "[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*", at most 255 characters: longer names
 # break clients that put the host in front, and distribution refuses them too.
 _COMPONENT = r"[a-z0-9]++(?:(?:\.|__?|-++)[a-z0-9]++)*+"
+_ONE_COMPONENT = re.compile(_COMPONENT)
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*+")
-_LONGEST_REPOSITORY = 255
+LONGEST_REPOSITORY = 255
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+
+
+def is_component(text: str) -> bool:
+    """Whether this may stand between two slashes of a repository's name."""
+    return _ONE_COMPONENT.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,7 @@ class Repository:
     @classmethod
     def parse(cls, text: str) -> Repository:
         """The repository of this name; raises NAME_INVALID."""
-        if len(text) > _LONGEST_REPOSITORY or not _REPOSITORY.fullmatch(text):
+        if len(text) > LONGEST_REPOSITORY or not _REPOSITORY.fullmatch(text):
             raise RegistryError(ErrorCode.NAME_INVALID, name=text[:300])
         return cls(text)
 

@@ -9,11 +9,12 @@
         _manifests/tags/<tag>/index/<algorithm>/<hex>/link
         _uploads/<id>/{data,startedat,upload.json,received}     the last two are ours; upstream ignores them
 <root>/stackgen/                                                ours: derived or temporary, upstream never looks here
-    locks  epoch  references.<epoch>  read-only  index.sqlite
+    locks  epoch  references.<epoch>  read-only
+    index.sqlite  index.sqlite-wal  index.sqlite-shm
     drafts/<id>                                                 small files on their way to their place
     trash/<run>/<path below the tree>
     quarantine/<algorithm>/<hex>/data
-        runs/{gc,scrub}.json
+    runs/{gc,scrub,purge}.json
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Layout:
         return self.quarantine / digest.algorithm / digest.hex / "data"
 
     def run(self, kind: str) -> Path:
-        """The summary of the last collection (`gc`) or scrub (`scrub`)."""
+        """The summary of the last collection (`gc`), scrub or purge of uploads."""
         return self.own / "runs" / f"{kind}.json"
 
     def references(self, epoch: int) -> Path:

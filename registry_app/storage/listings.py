@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 from registry_app.storage.remembered import STANDS_STILL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from registry_app.storage.files import Files
 
+# Seconds since a folder's last change after which even clocks that disagree (a file server's and ours) can't matter.
+LONG_AGO = 3600.0
 # Names, in all folders together, of about a hundred bytes each.
 MOST_NAMES = 500_000
 
@@ -30,45 +32,74 @@ EMPTY: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Listing:
+class Listing:
+    """The sorted names in a folder. `settled`: they were read after its time had stood still for long enough."""
+
     version: Version
     names: tuple[str, ...]
     first_seen: float
-    read_at: float
-
-    @property
-    def settled(self) -> bool:
-        """Whether the names were read after the time had stood still for long enough."""
-        return self.read_at - self.first_seen >= STANDS_STILL
+    settled: bool
 
 
 class Listings:
     """Sorted names of the folders in a folder."""
 
-    def __init__(self, files: Files, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        files: Files,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._files = files
         self._clock = clock
-        self._known: dict[str, _Listing] = {}  # in the order of remembering
+        self._wall_clock = wall_clock
+        self._known: dict[str, Listing] = {}  # in the order of remembering
         self._names = 0
         self._changing = threading.Lock()
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Names of the folders in this folder, sorted; empty if there is no such folder."""
+        found = self.look(folder)
+        return EMPTY if found is None else found.names
+
+    def look(self, folder: str) -> Listing | None:
+        """What lies in this folder now; None if there is no such folder."""
         known = self._known.get(folder)
-        version = _version(folder)
+        version = version_of(folder)
         if version is None:
             self._forget(folder)
-            return EMPTY
-        if known is not None and known.version == version and known.settled:
-            return known.names
-        now = self._clock()
-        first_seen = known.first_seen if known is not None and known.version == version else now
+            return None
+        if known is not None and known.version == version:
+            if known.settled:
+                return known
+            first_seen = known.first_seen
+        else:
+            first_seen = self._clock()
         # The time is asked for before the names: a change in between makes the next look read again.
-        listing = _Listing(version, tuple(sorted(self._files.names(Path(folder)))), first_seen, now)
+        settled = self._clock() - first_seen >= STANDS_STILL or self._wall_clock() - version[0] / 1e9 >= LONG_AGO
+        listing = Listing(version, tuple(sorted(self._files.names(Path(folder)))), first_seen, settled)
         self._remember(folder, listing)
-        return listing.names
+        return listing
 
-    def _remember(self, folder: str, listing: _Listing) -> None:
+    def settled(self) -> list[tuple[str, Version, tuple[str, ...]]]:
+        """Every folder whose names are right as long as it has this version."""
+        with self._changing:
+            return [(path, one.version, one.names) for path, one in self._known.items() if one.settled]
+
+    def seed(self, folders: Iterable[tuple[str, Version, tuple[str, ...]]]) -> None:
+        """Remembers what another process, or this one before its last end, found settled."""
+        for folder, version, names in folders:
+            if folder not in self._known:
+                self._remember(folder, Listing(version, names, self._clock(), settled=True))
+
+    def forget_all(self) -> None:
+        """Reads every folder anew at the next look."""
+        with self._changing:
+            self._known.clear()
+            self._names = 0
+
+    def _remember(self, folder: str, listing: Listing) -> None:
         with self._changing:
             self._drop(folder)
             self._known[folder] = listing
@@ -87,7 +118,8 @@ class Listings:
             self._names -= len(dropped.names) + 1
 
 
-def _version(folder: str) -> Version | None:
+def version_of(folder: str) -> Version | None:
+    """What changes with each entry that comes or goes; None if there is no such folder."""
     try:
         found = os.stat(folder, follow_symlinks=False)  # noqa: PTH116 - a Path for each folder costs more than the call
     except OSError:

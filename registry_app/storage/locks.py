@@ -95,13 +95,13 @@ class Locks:
     def reconciling(self, *, patience: float = 0) -> Iterator[bool]:
         """Whether this is the only comparison of the index with the whole tree; waits this long (seconds) for it."""
         with self._open() as descriptor:
-            yield self._try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR + 2, patience=patience)
+            yield _try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR + 2, patience=patience)
 
     @contextmanager
     def purging(self) -> Iterator[bool]:
         """Whether this is the only purge of uploads that runs on the store."""
         with self._open() as descriptor:
-            yield self._try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR + 3, patience=0)
+            yield _try_for(descriptor, fcntl.F_WRLCK, _COLLECTOR + 3, patience=0)
 
     @contextmanager
     def replacing(self, digest: Digest) -> Iterator[None]:

@@ -15,6 +15,7 @@ from registry_app.storage.links import has_link, linked_digests, remembered_link
 from registry_app.storage.remembered import Found, Remembered
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
@@ -99,6 +100,10 @@ class Manifests:
             and self._contents.find(digest) is not None
         )
 
+    def content(self, digest: Digest) -> bytes:
+        """A manifest, whoever links it; raises FileNotFoundError, or ValueError if it is damaged."""
+        return self._read_checked(digest)[0]
+
     def put(
         self,
         repository: Repository,
@@ -177,11 +182,15 @@ class Manifests:
 
     def _read_stored(self, digest: Digest) -> Found[StoredManifest]:
         """A manifest whose content is that of its digest; ValueError otherwise."""
+        body, file = self._read_checked(digest)
+        stored = StoredManifest(digest=digest, media_type=parse_references(body).media_type, body=body)
+        return Found(stored, self._layout.blob(digest), file, keep=len(body) <= _LARGEST_REMEMBERED)
+
+    def _read_checked(self, digest: Digest) -> tuple[bytes, os.stat_result]:
         body, file = self._contents.read(digest, limit=_LARGEST_STORED)
         if Digest.of(body, digest.algorithm) != digest:
             raise ValueError("the content does not match its digest")
-        stored = StoredManifest(digest=digest, media_type=parse_references(body).media_type, body=body)
-        return Found(stored, self._layout.blob(digest), file, keep=len(body) <= _LARGEST_REMEMBERED)
+        return body, file
 
     def _inside(self, children: Iterable[Descriptor]) -> dict[Digest, References]:
         """What the manifests in an index refer to, down to the last: all of it must be there, and stay."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
-from registry_app.oci.names import Repository
+from registry_app.oci.names import LONGEST_REPOSITORY, Repository, is_component
 from registry_app.storage.failures import failures_told
 from registry_app.storage.files import sync_folder
 from registry_app.storage.trash import DELETED
@@ -24,7 +25,19 @@ if TYPE_CHECKING:
     from registry_app.storage.trash import Trash
 
 _PARTS = frozenset({"_layers", "_manifests"})
-_DEEPEST = 128  # components in 255 characters
+_UPLOADS = frozenset({"_uploads"})
+_MOST_SHAPES = 200_000
+
+Bound = tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What the names in a folder mean: parts of a repository, and folders of longer names."""
+
+    names: tuple[str, ...]
+    parts: tuple[str, ...]
+    children: tuple[str, ...]
 
 
 class Repositories:
@@ -47,18 +60,19 @@ class Repositories:
         self._clock = clock
         self._listings = listings
         self._root = str(layout.repositories)
+        self._shapes: dict[str, _Shape] = {}
 
     def all(self) -> Iterator[Repository]:
         """Every repository, sorted by component; walks the tree as far as it is read."""
-        return self._below((), ())
+        return map(Repository, self.iterate())
 
     def with_uploads(self) -> Iterator[Repository]:
         """Every repository that has or had uploads, though it may have nothing else yet."""
-        return self._below((), (), parts=frozenset({"_uploads"}))
+        return map(Repository, self._walk((), _UPLOADS))
 
     def iterate(self, *, last: str = "") -> Iterator[str]:
         """The names after `last`, sorted by component; a `last` that is no name is compared as text."""
-        return (str(found) for found in self._below((), tuple(last.split("/")) if last else ()))
+        return self._walk(tuple(last.split("/")) if last else (), _PARTS)
 
     def search(self, word: str) -> Iterator[str]:
         """The names that hold this word."""
@@ -90,28 +104,29 @@ class Repositories:
         layout = self._layout
         return layout.manifests(repository), layout.layers(repository), layout.uploads(repository)
 
-    def _below(
-        self, components: tuple[str, ...], after: tuple[str, ...], *, parts: frozenset[str] = _PARTS
-    ) -> Iterator[Repository]:
-        """Repositories under these components; `after` is what of the lower bound is left at this depth."""
-        names = self._listings.names("/".join((self._root, *components)))
-        if components and not after and parts.intersection(names):
-            yield Repository("/".join(components))
-        if len(components) >= _DEEPEST:
-            return
-        for name in names[bisect_left(names, after[0]) if after else 0 :]:
-            if not name.startswith("_"):
-                below = (*components, name)
-                if after and name == after[0]:
-                    yield from self._at_bound(below, after[1:])
-                elif _is_name(below):
-                    yield from self._below(below, (), parts=parts)
+    def _walk(self, bound: tuple[str, ...], parts: frozenset[str]) -> Iterator[str]:
+        """Names behind a bound of components, whose folders hold one of these parts. Each folder costs one stat."""
+        levels = [_children("", self._shape("").children, bound)]
+        while levels:
+            for name, rest in levels[-1]:
+                shape = self._shape(name)
+                # What leads to the bound, and the bound itself, is not behind it.
+                if rest is None and not parts.isdisjoint(shape.parts):
+                    yield name
+                if shape.children:
+                    levels.append(_children(f"{name}/", shape.children, rest or ()))
+                    break
+            else:
+                levels.pop()
 
-    def _at_bound(self, components: tuple[str, ...], after: tuple[str, ...]) -> Iterator[Repository]:
-        """As `_below`, where the lower bound itself, or what leads to it, is not among the results."""
-        for found in self._below(components, after):
-            if after or found.components != components:
-                yield found
+    def _shape(self, name: str) -> _Shape:
+        names = self._listings.names(f"{self._root}/{name}" if name else self._root)
+        known = self._shapes.get(name)
+        if known is None or known.names is not names:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            known = self._shapes[name] = _shape_of(names)
+        return known
 
     def _remove_empty(self, folder: Path) -> None:
         while folder != self._layout.repositories:
@@ -122,9 +137,14 @@ class Repositories:
             folder = folder.parent
 
 
-def _is_name(components: tuple[str, ...]) -> bool:
-    try:
-        Repository.parse("/".join(components))
-    except RegistryError:
-        return False
-    return True
+def _shape_of(names: tuple[str, ...]) -> _Shape:
+    parts = tuple(name for name in names if name.startswith("_"))
+    return _Shape(names, parts, tuple(filter(is_component, names)))
+
+
+def _children(prefix: str, names: tuple[str, ...], bound: tuple[str, ...]) -> Iterator[tuple[str, Bound]]:
+    """Names from the bound on, each with what of the bound is left below it, or None where all is behind it."""
+    for place in range(bisect_left(names, bound[0]) if bound else 0, len(names)):
+        name = prefix + names[place]
+        if len(name) <= LONGEST_REPOSITORY:
+            yield name, bound[1:] if bound and names[place] == bound[0] else None

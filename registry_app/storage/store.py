@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from registry_app.storage.blobs import Blobs, Contents
 from registry_app.storage.epochs import Epochs
 from registry_app.storage.files import FOLDER_MODE, Files, sync_folder, write_new
+from registry_app.storage.index import Index
 from registry_app.storage.layout import Layout
 from registry_app.storage.listings import Listings
 from registry_app.storage.locks import Locks
@@ -44,6 +45,8 @@ class Storage:
     tags: Tags
     repositories: Repositories
     referrers: Referrers
+    listings: Listings
+    index: Index
     space: Space
     clock: Callable[[], float]
 
@@ -92,6 +95,7 @@ def open_storage(root: Path, *, reserve_bytes: int = 0, clock: Callable[[], floa
     blobs = Blobs(layout, files, contents, locks=locks, trash=trash)
     epochs = Epochs(layout, locks)
     listings = Listings(files)
+    index = Index(layout.index)
     tags = Tags(layout, files, locks, listings=listings)
     manifests = Manifests(layout, files, contents, tags=tags, locks=locks, epochs=epochs, trash=trash, space=space)
     return Storage(
@@ -106,7 +110,10 @@ def open_storage(root: Path, *, reserve_bytes: int = 0, clock: Callable[[], floa
         manifests=manifests,
         tags=tags,
         repositories=Repositories(layout, files, locks, trash=trash, listings=listings, clock=clock),
-        referrers=Referrers(manifests),
+        # Names of manifests are many: they must not push those of repositories and tags out of memory.
+        referrers=Referrers(layout, manifests, index, listings=Listings(files)),
+        listings=listings,
+        index=index,
         space=space,
         clock=clock,
     )

@@ -1,4 +1,4 @@
-"""`registry garbage-collect`, `registry scrub` and `registry trash`."""
+"""`registry garbage-collect`, `registry scrub`, `registry trash` and `registry reindex`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from click.testing import CliRunner
 
 from registry_app.cli import main
 from registry_app.oci.digests import Digest
+from registry_app.oci.media_types import OCI_MANIFEST
 from registry_app.storage import open_storage
-from tests.registry_app.storage.pushing import APP, push_blob, push_image
+from tests.registry_app.storage.pushing import APP, body_of, descriptor, image, push_blob, push_image
 
 
 @pytest.fixture
@@ -101,3 +102,31 @@ def test_a_store_that_is_not_there_is_told_plainly(tmp_path, config):
     assert result.exit_code == 1
     assert "there is no storage folder" in result.output
     assert not (tmp_path / "data").exists()
+
+
+def test_the_index_is_made_anew_and_the_command_says_what_it_found(storage, config):
+    """At rest, and after somebody deleted it."""
+    push_image(storage, "signature", subject=descriptor(body_of(image()), OCI_MANIFEST))
+    for _ in range(2):
+        result = registry("reindex", config)
+        assert result.exit_code == 0, result.output
+        assert result.output.startswith("reindexed 1 repositories, 2 tags, 2 manifests and 1 referrers in ")
+        assert not storage.index.state().dirty
+        storage.layout.index.unlink()
+
+
+def test_an_index_that_cannot_be_kept_is_told(storage, config):
+    """With the reason, and exit code 1."""
+    storage.layout.index.mkdir()
+    result = registry("reindex", config)
+    assert result.exit_code == 1
+    assert "error: nothing of it was kept: the index file can't be used: Is a directory" in result.output
+
+
+def test_a_reindex_waits_for_a_comparison_that_runs(storage, config, monkeypatch):
+    """But not for ever."""
+    monkeypatch.setattr("registry_app.cli.reindex.PATIENCE", 0.1)
+    with storage.locks.reconciling():
+        result = registry("reindex", config)
+    assert result.exit_code == 1
+    assert "the index has been busy" in result.output

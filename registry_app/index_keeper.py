@@ -1,0 +1,72 @@
+"""Keeps the index: a thread of each worker process, one of which at a time compares it with the whole tree."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from registry_app.errors import RegistryError
+from registry_app.storage.reconciliation import reconcile, seed
+
+if TYPE_CHECKING:
+    from registry_app.storage import Storage
+    from registry_app.storage.index import IndexState
+
+log = logging.getLogger("registry.index")
+
+LOOK_EVERY = 1.0  # seconds
+RECONCILE_EVERY = 60.0
+"""Seconds from one comparison with the whole tree to the next."""
+RECONCILE_TIMES = 50
+"""And not before so many times as long as the last one took."""
+
+
+class IndexKeeper:
+    """The thread of one worker process."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._generation = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="index", daemon=True)
+
+    def start(self) -> None:
+        """Begins with what the index remembers."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends before the next comparison."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        self._generation = self._storage.index.state().generation
+        seed(self._storage)
+        while not self._stopping.wait(LOOK_EVERY):
+            try:
+                self.look()
+            except (OSError, RegistryError):
+                log.exception("the index was not compared with the tree")
+
+    def look(self) -> bool:
+        """Forgets what it was told to forget; compares if that is due and nobody else does. Whether it did."""
+        state = self._storage.index.state()
+        if state.generation != self._generation:
+            self._generation = state.generation
+            self._storage.listings.forget_all()
+        if not is_due(state, self._storage.clock()):
+            return False
+        with self._storage.locks.reconciling() as alone:
+            state = self._storage.index.state()
+            if not alone or not is_due(state, self._storage.clock()):
+                return False
+            done = reconcile(self._storage)
+        if state.dirty or done.learnt:
+            told = (done.repositories, done.learnt, done.seconds)
+            log.info("index: %d repositories, %d manifests new to it, %.1f s", *told)
+        return True
+
+
+def is_due(state: IndexState, now: float) -> bool:
+    """Whether the index should be compared with the tree. Pure."""
+    return state.dirty or not 0 <= now - state.reconciled < max(RECONCILE_EVERY, RECONCILE_TIMES * state.seconds)

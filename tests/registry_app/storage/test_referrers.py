@@ -1,0 +1,130 @@
+"""Lists of referrers, in the cases that readers of the specification ask about."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from registry_app.oci.digests import Digest
+from registry_app.oci.manifests import parse_manifest
+from registry_app.oci.media_types import OCI_INDEX, OCI_MANIFEST
+from registry_app.oci.names import Tag
+from tests.registry_app.storage.pushing import (
+    APP,
+    body_of,
+    descriptor,
+    image,
+    index,
+    push_blob,
+    push_document,
+    push_image,
+)
+
+
+def signature_of(subject, size=2, **more):
+    """The document of a signature."""
+    described = {"mediaType": OCI_MANIFEST, "digest": str(subject), "size": size}
+    return image(artifactType="a/sig", subject=described, **more)
+
+
+@pytest.fixture
+def signed(storage):
+    """An image, and its untagged signature: both digests."""
+    subject = push_image(storage, "v1")
+    return subject, push_document(storage, signature_of(subject))
+
+
+def listed(storage, subject):
+    """The digests that are listed."""
+    return [Digest.parse(one["digest"]) for one in storage.referrers.list(APP, subject)]
+
+
+def test_an_untagged_referrer_is_listed(storage, signed):
+    """Signatures have no tags."""
+    subject, signature = signed
+    assert listed(storage, subject) == [signature]
+
+
+def test_a_deleted_referrer_is_not_listed(storage, signed):
+    """Nor is it when it was listed before."""
+    subject, signature = signed
+    assert listed(storage, subject) == [signature]
+    storage.manifests.delete(APP, signature)
+    assert listed(storage, subject) == []
+
+
+def test_a_referrer_stays_listed_when_its_subject_is_deleted(storage, signed):
+    """Until it is deleted or collected itself: it is a manifest of its own."""
+    subject, signature = signed
+    storage.manifests.delete(APP, subject)
+    assert listed(storage, subject) == [signature]
+
+
+def test_a_subject_may_come_later_or_never(storage):
+    """A referrer may be pushed before what it refers to."""
+    for content in (b"{}", b"layer"):
+        push_blob(storage, content)
+    subject = Digest.of(body_of(image(annotations={"later": "yes"})))
+    signature = push_document(storage, signature_of(subject))
+    assert listed(storage, subject) == [signature]
+    assert push_document(storage, image(annotations={"later": "yes"}), "v2") == subject
+    assert listed(storage, subject) == [signature]
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("of_subject", ["sha256", "sha512"])
+def test_both_may_be_named_by_either_algorithm(storage, algorithm, of_subject):
+    """The subject counts as it is written in the referrer."""
+    push_image(storage, "v1")
+    subject = Digest.of(body_of(image()), of_subject)
+    body = body_of(signature_of(subject))
+    digest = storage.manifests.put(APP, Digest.of(body, algorithm), parse_manifest(body, OCI_MANIFEST))
+    assert digest.algorithm == algorithm
+    assert listed(storage, subject) == [digest]
+    other = {"sha256": "sha512", "sha512": "sha256"}[of_subject]
+    assert listed(storage, Digest.of(body_of(image()), other)) == []
+
+
+def test_an_index_refers_too(storage, signed):
+    """Its artifact type is its own alone, for it has no config."""
+    subject, _ = signed
+    document = index(image(), artifactType="a/bundle", subject=descriptor(body_of(image()), OCI_MANIFEST))
+    digest = push_document(storage, document)
+    (one,) = storage.referrers.list(APP, subject, artifact_type="a/bundle")
+    assert (one["digest"], one["mediaType"]) == (str(digest), OCI_INDEX)
+
+
+@pytest.mark.parametrize("with_subject", [True, False])
+def test_a_fallback_tag_is_taken_over_with_and_without_subjects(storage, with_subject):
+    """Each entry once, with the descriptor that its manifest gives it, and only as long as the manifest is there."""
+    subject = push_image(storage, "v1")
+    document = signature_of(subject) if with_subject else image(artifactType="a/sig")
+    signature = push_document(storage, document)
+    fallback = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(body_of(document), OCI_MANIFEST)]}
+    push_document(storage, fallback, f"sha256-{subject.hex}")
+    (one,) = storage.referrers.list(APP, subject)
+    assert one["digest"] == str(signature)
+    assert one["artifactType"] == "a/sig"
+    storage.manifests.delete(APP, Tag(f"sha256-{subject.hex}"))
+    assert listed(storage, subject) == ([signature] if with_subject else [])
+    push_document(storage, fallback, f"sha256-{subject.hex}")
+    storage.manifests.delete(APP, signature)
+    assert listed(storage, subject) == []
+
+
+def test_a_fallback_tag_that_holds_no_index_is_nothing(storage):
+    """Anybody may push a tag of that name."""
+    subject = push_image(storage, "v1")
+    push_image(storage, f"sha256-{subject.hex}")
+    assert listed(storage, subject) == []
+
+
+def test_a_damaged_referrer_is_not_listed_and_hides_no_other(storage, signed):
+    """One that can't be served would only lead clients astray."""
+    subject, signature = signed
+    other = push_document(storage, signature_of(subject, annotations={"number": "2"}))
+    storage.layout.blob(other).write_bytes(json.dumps(signature_of(subject)).encode() + b" ")
+    assert listed(storage, subject) == [signature]
+    storage.layout.blob(other).unlink()
+    assert listed(storage, subject) == [signature]
