@@ -7,6 +7,10 @@
     prometheus = "prom/prometheus:v3.5.3" # {{ images.prometheus | yaml }} in templates; `stackgen pin` finds the digest
     [[secrets]]
     path = "grafana-secrets/admin_password"  # made once; below the stack's folder
+    rotate = "grafana"                    # and, where `stackgen rotate grafana` can change it: the service that
+    service = "grafana"                   # keeps a copy in a volume, and its command that takes a new one from
+    volume = "grafana_data"               # standard input
+    command = ["grafana", "cli", …]
 
 `base` is the stack itself. Every profile is rendered always; COMPOSE_PROFILES says which of them run.
 """
@@ -26,6 +30,17 @@ BASE = "base"
 
 
 @dataclass(frozen=True, slots=True)
+class KeptSecret:
+    """A secret's file of which a service keeps a copy in a volume. `command`, in the service, takes a new one."""
+
+    rotate: str
+    path: str
+    service: str
+    volume: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One `profiles/NAME.toml`."""
 
@@ -35,6 +50,7 @@ class Profile:
     trees: tuple[str, ...] = ()
     images: dict[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    kept_secrets: tuple[KeptSecret, ...] = ()
 
 
 def parse_profile(name: str, text: str) -> Profile:
@@ -49,7 +65,18 @@ def parse_profile(name: str, text: str) -> Profile:
         trees=tuple(data.get("trees", ())),
         images=dict(data.get("images", {})),
         secrets=tuple(secret["path"] for secret in data.get("secrets", ())),
+        kept_secrets=tuple(
+            KeptSecret(**(secret | {"command": tuple(secret["command"])}))
+            for secret in data.get("secrets", ())
+            if set(secret) != {"path"}
+        ),
     )
+
+
+def kept_secrets(names: tuple[str, ...] | None = None) -> dict[str, KeptSecret]:
+    """Word after `stackgen rotate` → secret, of every profile or of those named."""
+    profiles = [profile for profile in load_profiles() if names is None or profile.name in names]
+    return {secret.rotate: secret for profile in profiles for secret in profile.kept_secrets}
 
 
 def load_profiles(folder: Path | None = None) -> tuple[Profile, ...]:

@@ -1,4 +1,4 @@
-"""What runs of a stack right now, and making it take up a new certificate without a restart."""
+"""What runs of a stack right now, and making it take up a new certificate or secret without a restart."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
+    from stackgen.profiles import KeptSecret
     from stackgen.settings import StackSettings
 
 _NGINX = ("nginx", "-c", "/etc/nginx/stack/nginx.conf")
@@ -24,7 +25,11 @@ _COMMAND = 30.0
 
 
 class ReloadError(Exception):
-    """The new certificate is not being served; the text says why."""
+    """What is new was not taken up; the text says why. `service` is the one that should have."""
+
+    def __init__(self, message: str, *, service: str = "nginx") -> None:
+        self.service = service
+        super().__init__(message)
 
 
 def reload_certificate(folder: StackFolder, settings: StackSettings) -> None:
@@ -41,6 +46,33 @@ def reload_certificate(folder: StackFolder, settings: StackSettings) -> None:
     _wait_until_served(folder, settings)
 
 
+def hand_over(folder: StackFolder, settings: StackSettings, secret: KeptSecret) -> None:
+    """Has the service that keeps a copy of a secret take up its file; does nothing before its first start.
+
+    Raises ReloadError, also where the copy can't be reached because the service is at rest.
+    """
+    if (why := why_out_of_reach(folder, settings, secret)) is not None:
+        raise ReloadError(why, service=secret.service)
+    if secret.service in running_services(folder):
+        text = (folder.root / secret.path).read_text(encoding="utf-8")
+        _compose(folder, "exec", "-T", secret.service, *secret.command, service=secret.service, given=text)
+
+
+def why_out_of_reach(folder: StackFolder, settings: StackSettings, secret: KeptSecret) -> str | None:
+    """Why the copy of a secret can't be changed now: the service, which alone can do that, rests. None if it can."""
+    if not shutil.which("docker") or secret.service in running_services(folder):
+        return None
+    labels = (f"project={settings.compose_project_name}", f"volume={secret.volume}")
+    filters = [word for label in labels for word in ("--filter", f"label=com.docker.compose.{label}")]
+    try:
+        found = _docker(folder, "volume", "ls", "--quiet", *filters)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"docker volume ls failed: {error}"
+    if found.returncode:
+        return " ".join(found.stderr.split())[-400:]
+    return f"{secret.service} keeps its own copy and is not running" if found.stdout.strip() else None
+
+
 def running_services(folder: StackFolder) -> frozenset[str]:
     """The Compose services of the stack that run; none where no engine answers."""
     if not shutil.which("docker") or not folder.compose.exists():
@@ -52,24 +84,31 @@ def running_services(folder: StackFolder) -> frozenset[str]:
     return frozenset(listed.stdout.split()) if listed.returncode == 0 else frozenset()
 
 
-def _compose(folder: StackFolder, *arguments: str) -> None:
+def _compose(folder: StackFolder, *arguments: str, service: str = "nginx", given: str = "") -> None:
     try:
-        done = _run(folder, *arguments)
+        done = _run(folder, *arguments, given=given)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ReloadError(f"docker compose {arguments[0]} failed: {error}") from None
+        # Not the error's own text: it may hold what was given.
+        reason = "took too long" if isinstance(error, subprocess.TimeoutExpired) else error.strerror
+        raise ReloadError(f"docker compose {arguments[0]} failed: {reason}", service=service) from None
     if done.returncode:
-        raise ReloadError(" ".join(done.stderr.split())[-400:] or f"docker compose {arguments[0]} failed")
+        told = " ".join(done.stderr.split())[-400:] or f"docker compose {arguments[0]} failed"
+        raise ReloadError(told, service=service)
 
 
-def _run(folder: StackFolder, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(folder: StackFolder, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    return _docker(folder, "compose", *arguments, given=given)
+
+
+def _docker(folder: StackFolder, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["docker", "compose", *arguments],
+        ["docker", *arguments],
         cwd=folder.root,
         capture_output=True,
         text=True,
         timeout=_COMMAND,
         check=False,
-        stdin=subprocess.DEVNULL,
+        input=given,
     )
 
 

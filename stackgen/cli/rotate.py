@@ -17,18 +17,15 @@ from stackgen.cli.passwords import GivenPassword, get_password, password_options
 from stackgen.cli.terminal import say, warn
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
+from stackgen.profiles import kept_secrets
 from stackgen.rotation.journal import Rotation, carry_out
-from stackgen.rotation.planning import ALL, KEEP_OLD, Request, kinds_of, plan_rotation, plan_way_back
+from stackgen.rotation.planning import ALL, Request, kinds, kinds_of, plan_rotation, plan_way_back
 from stackgen.rotation.status import load_status
 from stackgen.writing import exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from stackgen.folder import StackFolder
     from stackgen.settings import StackSettings
-
-KINDS = (*KEEP_OLD, ALL)
 
 
 @click.command(
@@ -40,7 +37,7 @@ KINDS = (*KEEP_OLD, ALL)
         "stackgen rotate tls --undo",
     )
 )
-@click.argument("arguments", nargs=-1, metavar="[password|http-secret|tls|ca|all] [DIR]")
+@click.argument("arguments", nargs=-1, metavar="[password|http-secret|tls|ca|grafana|all] [DIR]")
 @click.option("--status", is_flag=True, help="Show the age of every secret and what is due.")
 @click.option("--user", metavar="NAME", help="Whose password.  [default: the first user]")
 @click.option("--keep-old", type=DURATION, metavar="TIME", help="How long the old one stays valid, such as 1h or 30d.")
@@ -72,6 +69,7 @@ def command(
     http-secret  that signs the addresses of uploads
     tls          key and certificate; nginx tests them and reloads
     ca           the local authority, and with it key and certificate
+    grafana      the password of Grafana's first user (profile observability)
     all          all of these, with the first user's password
 
     An interrupted rotation is finished by the next one.
@@ -81,46 +79,58 @@ def command(
     if status:
         _show_status(folder, settings, as_json=as_json)
         return
-    if (cert is None) != (key is None):
-        raise click.UsageError("--cert and --key go together")
     given = password_file is not None or password_stdin
+    _refuse_mismatch(what, cert=cert, key=key, keep_old=keep_old, of_user=bool(user or given or generate))
     password = get_password(file=password_file, stdin=password_stdin, generate=generate or not given)
     own = (cert, key) if cert is not None and key is not None else None
     request = Request(user or settings.registry_admin_user, password.text, keep_old, own)
     plan = partial(plan_way_back if undo else plan_rotation, folder, settings, request=request)
-    kinds = kinds_of(what, settings, undo=undo)
+    chosen = kinds_of(what, settings, undo=undo)
     if dry_run:
-        for kind in kinds:
+        for kind in chosen:
             _tell_plan(folder, plan(kind=kind))
         return
-    _carry_out(folder, settings, [partial(plan, kind=kind) for kind in kinds])
-    if "password" in kinds and not undo:
-        _tell_password(folder, settings, request.user, password)
-    if "ca" in kinds:
-        warn(f"give clients the new authority: {folder.resolve(settings.certs_dir)}/ca.crt")
-
-
-def _carry_out(folder: StackFolder, settings: StackSettings, plans: list[Callable[[], Rotation]]) -> None:
-    """First what was interrupted, then each plan, made when its turn comes."""
     with exclusive(folder):
         finish_interrupted(folder, settings)
-        for plan in plans:
-            rotation = plan()
-            try:
-                carry_out(folder, settings, rotation)
-            except StackgenError:
-                record(folder, "rotate", subject=rotation.title, result="refused, the old one is back")
-                raise
-            record(folder, "rotate", subject=rotation.title)
-            say(f"rotated: {rotation.title}")
+        for kind in chosen:
+            _carry_out(folder, settings, plan(kind=kind))
+            # Now, for the next one may fail.
+            if kind == "password" and not undo:
+                _tell_password(folder, settings, request.user, password)
+            elif kind == "ca":
+                warn(f"give clients the new authority: {folder.resolve(settings.certs_dir)}/ca.crt")
+            elif kind in (kept := kept_secrets()):
+                say(f"the new password is in {folder.root / kept[kind].path}")
+
+
+def _refuse_mismatch(what: str, *, cert: Path | None, key: Path | None, keep_old: int | None, of_user: bool) -> None:
+    """Options that the chosen secret would leave unheard."""
+    if (cert is None) != (key is None):
+        raise click.UsageError("--cert and --key go together")
+    if cert is not None and what != "tls":
+        raise click.UsageError("--cert and --key go with tls")
+    if of_user and what not in {"password", ALL}:
+        raise click.UsageError("--user and the ways to give a password go with password or all")
+    if keep_old is not None and what not in {"password", "http-secret", "ca", ALL}:
+        raise click.UsageError("--keep-old goes with password, http-secret, ca or all")
+
+
+def _carry_out(folder: StackFolder, settings: StackSettings, rotation: Rotation) -> None:
+    try:
+        carry_out(folder, settings, rotation)
+    except StackgenError:
+        record(folder, "rotate", subject=rotation.title, result="refused, the old one is back")
+        raise
+    record(folder, "rotate", subject=rotation.title)
+    say(f"rotated: {rotation.title}")
 
 
 def _parse(arguments: tuple[str, ...], *, wants_kind: bool) -> tuple[str, StackFolder]:
     """What to rotate, and where."""
     rest = list(arguments)
     what = rest.pop(0) if wants_kind and rest else ""
-    if wants_kind and what not in KINDS:
-        raise click.UsageError(f"say what to rotate: {', '.join(KINDS)}; or --status")
+    if wants_kind and what not in (known := kinds()):
+        raise click.UsageError(f"say what to rotate: {', '.join(known)}; or --status")
     if len(rest) > 1:
         raise click.UsageError("too many arguments")
     return what, StackFolderType().convert(rest[0] if rest else ".", None, None)
@@ -130,6 +140,8 @@ def _tell_plan(folder: StackFolder, rotation: Rotation) -> None:
     say(f"would rotate: {rotation.title}")
     for path in dict.fromkeys(step.path for step in (*rotation.steps, *rotation.after)):
         say(f"  change {path}")
+    if rotation.hands_over:
+        say(f"  have {rotation.hands_over} take it up, or the old one comes back")
     if rotation.reloads:
         say("  have nginx test and load the new certificate, or the old one comes back")
     for changed in rotation.records.values():

@@ -2,7 +2,8 @@
 
 1. `.stackgen/rotation.json` appears by a rename, with every step and all new content: the point of no return.
 2. Each step is carried out; each is one rename, and between any two the stack works.
-3. What must reload is told to (nginx); if it can't serve the new certificate, the way back is carried out instead.
+3. What must reload is told to (nginx), and who keeps a copy is given the new secret (Grafana); if that fails, the way
+   back is carried out instead.
 4. The records are written, then the journal goes.
 """
 
@@ -13,10 +14,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from stackgen.errors import StackgenError
+from stackgen.profiles import kept_secrets
 from stackgen.rotation.generations import authority_pair, serving_pair
 from stackgen.rotation.records import Record, load_records, save_records
 from stackgen.rotation.steps import Step, step_from_json
-from stackgen.running import ReloadError, reload_certificate
+from stackgen.running import ReloadError, hand_over, reload_certificate
 from stackgen.secret_files import PRIVATE, put_file, sync_folder
 
 if TYPE_CHECKING:
@@ -28,13 +30,15 @@ if TYPE_CHECKING:
 class Rotation:
     """What is to be done. `back` undoes `steps` where the reload fails; `after` waits until it has succeeded.
 
-    `remark` is for whoever finishes it after an interruption.
+    `hands_over` is the word for a secret of which a service keeps a copy, `remark` for whoever finishes it after an
+    interruption.
     """
 
     title: str
     steps: tuple[Step, ...]
     back: tuple[Step, ...] = ()
     reloads: bool = False
+    hands_over: str = ""
     after: tuple[Step, ...] = ()
     records: dict[str, Record | None] = field(default_factory=dict)
     remark: str = ""
@@ -67,12 +71,15 @@ def _finish(folder: StackFolder, settings: StackSettings, rotation: Rotation) ->
     try:
         if rotation.reloads:
             reload_certificate(folder, settings)
+        if rotation.hands_over:
+            hand_over(folder, settings, kept_secrets()[rotation.hands_over])
     except ReloadError as error:
         for step in rotation.back:
             step.carry_out(folder.root)
         _forget(folder)
         raise StackgenError(
-            f"{rotation.title}: {error}; the old one is back in force", hint="see: docker compose logs --tail 20 nginx"
+            f"{rotation.title}: {error}; the old one is back in force",
+            hint=f"see: docker compose logs --tail 20 {error.service}",
         ) from None
     for step in rotation.after:
         step.carry_out(folder.root)
@@ -98,6 +105,7 @@ def _to_json(rotation: Rotation) -> dict[str, object]:
         "steps": [step.to_json() for step in rotation.steps],
         "back": [step.to_json() for step in rotation.back],
         "reloads": rotation.reloads,
+        "hands_over": rotation.hands_over,
         "after": [step.to_json() for step in rotation.after],
         "records": {what: record and asdict(record) for what, record in rotation.records.items()},
         "remark": rotation.remark,
@@ -113,6 +121,7 @@ def _from_json(entry: dict[str, object]) -> Rotation:
         _steps_from_json(entry["steps"]),
         _steps_from_json(entry["back"]),
         reloads=bool(entry["reloads"]),
+        hands_over=str(entry.get("hands_over", "")),
         after=_steps_from_json(entry["after"]),
         records={str(what): record and Record(**record) for what, record in records.items()},
         remark=str(entry.get("remark", "")),

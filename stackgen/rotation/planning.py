@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from stackgen.errors import StackgenError
+from stackgen.profiles import kept_secrets
 from stackgen.rotation.certificates import plan_authority, plan_leaf, plan_own, plan_undo
 from stackgen.rotation.secrets import (
     plan_http_secret,
     plan_http_secret_undo,
+    plan_kept_secret,
     plan_password,
     plan_password_undo,
     require_user,
@@ -47,13 +49,21 @@ def kinds_of(what: str, settings: StackSettings, *, undo: bool) -> tuple[str, ..
         return (what,)
     if undo:
         raise StackgenError("undo goes with one secret, not with all", hint="stackgen rotate password --undo, …")
-    return ("password", "http-secret") if settings.tls == "own" else ("password", "http-secret", "ca")
+    ours = ("password", "http-secret") if settings.tls == "own" else ("password", "http-secret", "ca")
+    return (*ours, *kept_secrets(settings.compose_profiles))
+
+
+def kinds() -> tuple[str, ...]:
+    """Every word that `rotate` knows, those of profiles included."""
+    return (*KEEP_OLD, *kept_secrets(), ALL)
 
 
 def plan_rotation(folder: StackFolder, settings: StackSettings, kind: str, request: Request) -> Rotation:
     """The plan for one secret; StackgenError where it can't be rotated."""
     now = time.time()
     moment = datetime.fromtimestamp(now, UTC)
+    if kind not in KEEP_OLD:
+        return plan_kept_secret(folder, settings, kept_secrets()[kind], now=now)
     keep_old = KEEP_OLD[kind] if request.keep_old is None else request.keep_old
     if kind == "password":
         require_user(folder, request.user)
@@ -70,6 +80,8 @@ def plan_rotation(folder: StackFolder, settings: StackSettings, kind: str, reque
 def plan_way_back(folder: StackFolder, settings: StackSettings, kind: str, request: Request) -> Rotation:
     """The plan that undoes the last rotation of one secret; StackgenError when that is too late."""
     now = time.time()
+    if kind not in KEEP_OLD:
+        raise StackgenError(f"the {kind} password before is not kept", hint=f"stackgen rotate {kind} makes another")
     plans: dict[str, Callable[[], Rotation]] = {
         "password": lambda: plan_password_undo(folder, settings, request.user, now=now),
         "http-secret": lambda: plan_http_secret_undo(folder, settings, now=now),

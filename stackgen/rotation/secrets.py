@@ -14,11 +14,13 @@ from stackgen.errors import StackgenError
 from stackgen.rotation.journal import Rotation
 from stackgen.rotation.records import Record
 from stackgen.rotation.steps import Put, SetHash
+from stackgen.running import why_out_of_reach
 from stackgen.secret_files import PRIVATE
 
 if TYPE_CHECKING:
     from registry_app.auth.htpasswd import Users
     from stackgen.folder import StackFolder
+    from stackgen.profiles import KeptSecret
     from stackgen.rotation.steps import Step
     from stackgen.settings import StackSettings
 
@@ -105,6 +107,23 @@ def plan_http_secret_undo(folder: StackFolder, settings: StackSettings, *, now: 
     until = datetime.fromtimestamp(previous.until or now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     content = previous.text + f"\n#previous {until} ".encode() + current.text + b"\n"
     return _put_http_secret(folder, settings, content, "http secret, back", Record(now, previous.until))
+
+
+def plan_kept_secret(folder: StackFolder, settings: StackSettings, secret: KeptSecret, *, now: float) -> Rotation:
+    """A profile's secret and its service's copy of it become another. StackgenError where the copy can't be reached."""
+    place = folder.root / secret.path
+    if not place.exists():
+        raise StackgenError(f"there is no {place}", hint=f"stackgen render {folder.root} makes it")
+    if (why := why_out_of_reach(folder, settings, secret)) is not None:
+        raise StackgenError(
+            f"the {secret.rotate} password can't be changed now: {why}",
+            hint=f"docker compose up -d --wait {secret.service}, then: stackgen rotate {secret.rotate}",
+        )
+    gid = settings.secrets_gid
+    change = Put(secret.path, f"{new_secret()}\n".encode(), gid=gid)
+    back = Put(secret.path, place.read_bytes(), gid=gid)
+    records: dict[str, Record | None] = {secret.rotate: Record(now)}
+    return Rotation(f"{secret.rotate} password", (change,), (back,), hands_over=secret.rotate, records=records)
 
 
 def _put_http_secret(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from stackgen.profiles import kept_secrets
 from stackgen.rotation.records import load_records
 from stackgen.rotation.secrets import load_users
 
@@ -57,6 +58,10 @@ def load_status(folder: StackFolder, settings: StackSettings, *, now: dt.datetim
     ]
     rows.append(_secret_age("http-secret", records.get("http-secret"), folder.http_secret, SECRET_LIFE, now))
     rows.append(_leaf_age(certs / "fullchain.pem", now))
+    rows += [
+        _secret_age(word, records.get(word), folder.root / secret.path, PASSWORD_LIFE, now)
+        for word, secret in kept_secrets(settings.compose_profiles).items()
+    ]
     if settings.tls == "local":
         rows.append(_authority_age(folder.authority / "ca.crt", records.get("ca"), now))
     return rows

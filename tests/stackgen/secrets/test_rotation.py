@@ -174,10 +174,59 @@ def test_status_tells_ages_and_what_is_due(folder):
     assert "stackgen rotate password --user admin" in later["password admin"].remark
 
 
+def test_grafanas_password_before_its_first_start_is_a_file(stackgen, folder, monkeypatch):
+    """No engine, no volume, no copy: a new file, which its group can read; the one before is not kept."""
+    monkeypatch.setenv("PATH", str(folder.root / "no-docker-here"))
+    place = folder.root / "grafana-secrets/admin_password"
+    before = place.read_text()
+    told = stackgen("rotate", "grafana", "mystack")
+    assert place.read_text() != before
+    assert place.read_text().strip() not in told.stdout + told.stderr
+    assert "grafana-secrets/admin_password" in told.stdout
+    assert place.stat().st_mode & 0o777 == 0o640
+    assert "is not kept" in stackgen("rotate", "grafana", "mystack", "--undo", code=1).stderr
+
+
+def test_all_secrets_are_those_of_the_profiles_that_are_on(stackgen, folder, monkeypatch):
+    """With observability, Grafana's last; and its age is told."""
+    monkeypatch.setenv("PATH", str(folder.root / "no-docker-here"))
+    assert "grafana" not in stackgen("rotate", "all", "mystack", "--dry-run").stdout
+    assert "grafana" not in stackgen("rotate", "--status", "mystack").stdout
+    stackgen("enable", "observability", "mystack")
+    plan = stackgen("rotate", "all", "mystack", "--dry-run").stdout
+    assert plan.splitlines()[-2:] == [
+        "  change grafana-secrets/admin_password",
+        "  have grafana take it up, or the old one comes back",
+    ]
+    assert "grafana" in stackgen("rotate", "--status", "mystack").stdout
+
+
+def test_what_grafana_refuses_is_taken_back(folder, monkeypatch):
+    """The file tells what Grafana believes."""
+    settings = load_settings(folder)
+    place = folder.root / "grafana-secrets/admin_password"
+    before = place.read_bytes()
+
+    def refuse(folder, settings, secret):
+        raise journal.ReloadError("new password is too short", service=secret.service)
+
+    monkeypatch.setenv("PATH", str(folder.root / "no-docker-here"))
+    monkeypatch.setattr(journal, "hand_over", refuse)
+    plan = plan_rotation(folder, settings, "grafana", Request("admin", b""))
+    with pytest.raises(StackgenError, match="too short; the old one is back") as caught:
+        journal.carry_out(folder, settings, plan)
+    assert "logs --tail 20 grafana" in caught.value.hint
+    assert place.read_bytes() == before
+    assert not folder.rotation_journal.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["nonsense"], 2, "say what to rotate"),
+        (["tls", "mystack", "--keep-old", "1h"], 2, "--keep-old goes with"),
+        (["http-secret", "mystack", "--user", "admin"], 2, "go with password"),
+        (["ca", "mystack", "--cert", "x", "--key", "y"], 2, "go with tls"),
         ([], 2, "say what to rotate"),
         (["tls", "mystack", "more"], 2, "too many"),
         (["tls", "mystack", "--cert", "x"], 2, "go together"),
