@@ -12,6 +12,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.body import LengthReader
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from registry_app.request_body import LengthBody
@@ -67,9 +68,23 @@ class RegistryWorker(ThreadWorker):
         finally:
             conn.sock.release()
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answers and logs what kind of mistake a request was. gunicorn would quote it, a mistyped login included."""
+        if req is not None:
+            req.uri = req.path  # for the log: without the query
+        super().handle_error(req, client, addr, _unquoted(exc) if isinstance(exc, ParseException) else exc)
+
     def _may_wait_for_more(self, conn: Connection) -> bool:
         """No connection waits for a thread, and nothing is in memory already, where no poll would see it."""
         return self.alive and self.tpool._work_queue.empty() and not conn.parser.unreader.buf.getvalue()  # noqa: SLF001
+
+
+def _unquoted(error: ParseException) -> ParseException:
+    """An error of the same kind that holds nothing of the request."""
+    kind = type(error)
+    said = {"__init__": lambda _self: None, "__str__": lambda _self: kind.__name__}
+    bare: ParseException = type(kind.__name__, (kind,), said)()
+    return bare
 
 
 def _readable(sock: Any) -> bool:

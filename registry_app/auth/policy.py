@@ -80,22 +80,36 @@ ANYONE_EVERYTHING = Rules((Rule(GRANTABLE | {Action.LOGIN}, ("**",), anonymous=T
 
 
 def decide(rules: Rules, identity: Identity, action: Action, repository: str | None = None) -> Decision:
-    """Whether `identity` may do `action`; `repository` is None where the action spans repositories (the catalog)."""
+    """Whether `identity` may do `action`; `repository` is None where the action spans repositories (the catalog).
+
+    To see a repository in the catalog takes `pull` of it besides: a name tells something, too.
+    """
     who = "an anonymous caller" if identity.name is None else f"user {identity.name!r}"
     applying = rules.applying_to(identity)
     if action is Action.LOGIN:
         open_to_all = any(Action.LOGIN in rule.actions for rule in applying)
         allowed = identity.name is not None or open_to_all
         return Decision(allowed, f"{who} {'is let in' if allowed else 'has not logged in'}")
-    granting = [rule for rule in applying if action in rule.actions]
     if repository is None:
-        if action is Action.CATALOG and granting:
-            return Decision(True, f"{granting[0].place} lets {who} list repositories")
-        return Decision(False, f"no rule lets {who} {action.value} across repositories")
-    for rule in granting:
-        if rule.covers(repository):
-            return Decision(True, f"{rule.place} lets {who} {action.value} {repository!r}")
-    return Decision(False, _why_denied(rules, applying, who=who, action=action, repository=repository))
+        return _decide_across(applying, action, who=who)
+    granting = _granting(applying, action, repository)
+    lacking = action if granting is None else None
+    if action is Action.CATALOG and _granting(applying, Action.PULL, repository) is None:
+        lacking = Action.PULL
+    if granting is None or lacking is not None:
+        return Decision(False, _why_denied(rules, applying, who=who, action=lacking or action, repository=repository))
+    return Decision(True, f"{granting.place} lets {who} {action.value} {repository!r}")
+
+
+def _granting(applying: tuple[Rule, ...], action: Action, repository: str) -> Rule | None:
+    return next((rule for rule in applying if action in rule.actions and rule.covers(repository)), None)
+
+
+def _decide_across(applying: tuple[Rule, ...], action: Action, *, who: str) -> Decision:
+    granting = next((rule for rule in applying if action in rule.actions), None)
+    if action is Action.CATALOG and granting is not None:
+        return Decision(True, f"{granting.place} lets {who} list repositories")
+    return Decision(False, f"no rule lets {who} {action.value} across repositories")
 
 
 def _why_denied(rules: Rules, applying: tuple[Rule, ...], *, who: str, action: Action, repository: str) -> str:

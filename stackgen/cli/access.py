@@ -11,6 +11,8 @@ from registry_app.auth.access_file import DEFAULT_ACCESS, parse_access_file
 from registry_app.auth.identity import ANONYMOUS, Action, Identity
 from registry_app.auth.policy import EVERY_USER, GRANTABLE, decide
 from registry_app.auth.watched import FileRefusedError
+from registry_app.errors import RegistryError
+from registry_app.oci.names import Repository
 from stackgen.administration import record
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import say, warn
@@ -52,10 +54,18 @@ def command() -> None:
 @stack_argument
 def check(folder: StackFolder, user: str, action: str, repository: str) -> int:
     """Explain whether USER (or `anonymous`) may do ACTION in REPOSITORY; exit code 1 if not."""
-    rules = _load_rules(folder)
+    rules, known = _load_rules(folder), load_users(folder).hashes
+    try:
+        Repository.parse(repository)
+    except RegistryError:
+        raise StackgenError(
+            f"{repository!r} can't be a repository's name", hint="parts of a-z 0-9 . _ - with slashes between, no tag"
+        ) from None
     identity = ANONYMOUS if user == ANYBODY else Identity(user)
-    if identity.name is not None and user not in load_users(folder).hashes:
-        warn(f"there is no user {user!r} yet: stackgen users add {user}")
+    if user == ANYBODY and user in known:
+        warn(f"this is about callers who do not log in, not about the user {user!r}")
+    elif user != ANYBODY and user not in known:
+        warn(f"there is no user {user!r} yet, so nobody can log in as one: stackgen users add {user}")
     decision = decide(rules, identity, Action(action), repository)
     say(f"{'allowed' if decision.allowed else 'denied'}: {decision.reason}")
     return ExitCode.OK if decision.allowed else ExitCode.REFUSED

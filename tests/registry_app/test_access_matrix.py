@@ -14,7 +14,10 @@ import time
 
 import pytest
 
+from registry_app.auth.access_file import parse_access_file
 from registry_app.auth.htpasswd import hash_password, with_user, without_user
+from registry_app.auth.identity import ANONYMOUS, Action, Identity
+from registry_app.auth.policy import decide
 from registry_app.http.routes import ROUTES
 from tests.serving import start_registry
 
@@ -164,6 +167,29 @@ def test_a_refusal_tells_nothing_about_what_exists(registry, role):
             assert b"private" not in there.body
             compared += 1
     assert compared >= 10
+
+
+QUESTIONS = {
+    "pull": ("GET", "/v2/{}/tags/list"),
+    "push": ("POST", "/v2/{}/blobs/uploads/"),
+    "delete": ("DELETE", "/v2/{}/manifests/none"),
+}
+
+
+@pytest.mark.parametrize("role", ["none", *USERS])
+def test_what_access_check_explains_is_what_the_service_does(registry, role):
+    """The same file, asked by the tool's function and by requests, also for names that are not there."""
+    rules = parse_access_file(ACCESS.encode())
+    identity = ANONYMOUS if role == "none" else Identity(role)
+    names = ("team/app", "team/deep/none", "public/app", "private/app", "other")
+    for action, (method, path) in QUESTIONS.items():
+        for name in names:
+            allowed = decide(rules, identity, Action(action), name).allowed
+            assert (ask(registry, method, path.format(name), role).status not in {401, 403}) is allowed, (action, name)
+    catalog = ask(registry, "GET", "/v2/_catalog", role)
+    shown = json.loads(catalog.body)["repositories"] if catalog.status == 200 else []
+    for name in ("team/app", "public/app", "private/app"):
+        assert (name in shown) is decide(rules, identity, Action.CATALOG, name).allowed, name
 
 
 def test_a_refusal_says_how_to_log_in_and_no_more(registry):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import socket
 import subprocess
 from pathlib import Path
 from urllib.parse import quote
@@ -62,6 +63,32 @@ def test_two_authorization_headers_prove_nothing(registry):
     answer = connection.getresponse()
     assert answer.status in {400, 401}
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization Basic {0}\r\n\r\n",
+        "GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {0}\0\r\n\r\n",
+        "GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: Basic\r\n {0}\r\n\r\n",
+        "GET /v2/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {0}\r\n\r\n",
+        "GET /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: {0}\r\n\r\n",
+        "GET http://[alice:{0}/v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /v2/?password={0} HTTP/9.1\r\nHost: x\r\n\r\n",
+        "{0}\r\n\r\n",
+        "PROXY TCP4 {0}\r\n\r\n",
+    ],
+)
+def test_a_request_that_is_none_is_neither_logged_nor_sent_back(registry, request_text):
+    """What cannot be parsed may be a login all the same."""
+    before = len(registry.log.read_text())
+    with socket.create_connection(("127.0.0.1", registry.port), timeout=10) as connection:
+        connection.sendall(request_text.format(f"{CANARY}-raw").encode())
+        answer = connection.makefile("rb").read()
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
+    assert CANARY.encode() not in answer
+    assert "Invalid request" in (told := registry.log.read_text()[before:])
+    assert CANARY not in told
 
 
 def test_a_canary_in_header_query_body_name_or_password_turns_up_nowhere(registry):

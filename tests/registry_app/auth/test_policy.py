@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry_app.auth.authentication import Authenticator
+from registry_app.auth.authorization import Authorizer
 from registry_app.auth.identity import ANONYMOUS, Action, Identity
 from registry_app.auth.policy import (
     ANYONE_EVERYTHING,
@@ -120,3 +122,33 @@ def test_a_name_is_matched_by_itself_with_any_part_replaced_by_a_star(name, data
     index = data.draw(st.integers(0, len(parts) - 1))
     star = data.draw(st.sampled_from(["*", "**"]))
     assert compile_glob("/".join([*parts[:index], star, *parts[index + 1 :]])).fullmatch(name)
+
+
+NAMES = st.from_regex(r"[ab]{1,2}(/[ab]{1,2}){0,2}", fullmatch=True)
+GLOBS = st.from_regex(r"([ab*?]{1,2}|\*\*)(/([ab*?]{1,2}|\*\*)){0,2}", fullmatch=True).filter(
+    lambda glob: all("**" not in part or part == "**" for part in glob.split("/"))
+)
+RULES_OF_ANY_KIND = st.builds(
+    Rule,
+    st.frozensets(st.sampled_from(sorted(GRANTABLE, key=str)), min_size=1),
+    st.lists(GLOBS, min_size=1, max_size=2).map(tuple),
+    users=st.frozensets(st.sampled_from(["alice", "bob", "*"]), max_size=2),
+    groups=st.frozensets(st.sampled_from(["g", "h"]), max_size=2),
+    anonymous=st.booleans(),
+)
+
+
+@given(
+    st.lists(RULES_OF_ANY_KIND, max_size=4).map(tuple),
+    st.dictionaries(st.sampled_from(["g", "h"]), st.frozensets(st.sampled_from(["alice", "bob"]))),
+    st.sampled_from([ALICE, BOB, ANONYMOUS, Identity("bob", frozenset({"g"}))]),
+    NAMES,
+)
+def test_the_catalog_shows_exactly_what_the_decision_allows(rules, groups, identity, name):
+    """Lists are filtered by rules chosen beforehand; that says the same as asking for each name."""
+    in_force = Rules(rules, groups)
+    authorizer = Authorizer(Authenticator(None), lambda: in_force)
+    shown = authorizer.readable(identity)(name)
+    assert shown is decide(in_force, identity, Action.CATALOG, name).allowed
+    assert not shown or decide(in_force, identity, Action.PULL, name).allowed
+    assert not shown or decide(in_force, identity, Action.CATALOG).allowed

@@ -71,6 +71,9 @@ def test_access_explains_a_decision(stackgen, folder):
     assert "allowed: the rule on line" in stackgen("access", "check", "admin", "push", "a/b", "mystack").stdout
     done = stackgen("access", "check", "anonymous", "pull", "a/b", "mystack", code=1)
     assert done.stdout.startswith("denied: no rule names an anonymous caller")
+    assert (
+        "can't be a repository's name" in stackgen("access", "check", "admin", "pull", "a:v1", "mystack", code=1).stderr
+    )
     assert "no user 'eve' yet" in stackgen("access", "check", "eve", "pull", "a", "mystack").stderr
 
 
