@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from registry_app import issuing
-from stackgen import hosts
-from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFile, find_faults
+from stackgen import certificate_memory, hosts
+from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFile, find_faults, load_chain
 from stackgen.errors import StackgenError
 from stackgen.rotation.generations import generation_name, serving_pair
 from stackgen.secret_files import PRIVATE, PUBLIC, SHARED, ensure_folder, put_file
@@ -56,15 +56,22 @@ def ensure_certificates(
     verdict = judge(folder, settings, now())
     if verdict.obstacles:
         raise refusal(verdict.obstacles)
-    if settings.tls == "own":
-        return verdict
-    ensure_folder(certs, mode=0o755)
-    authority = _load_or_make_authority(folder, now())
-    if verdict.reason:
-        _issue(folder, settings, authority, now=now())
-    if not (certs / "ca.crt").exists():
-        put_file(certs / "ca.crt", authority.certificate_pem, mode=PUBLIC)
+    if settings.tls == "local":
+        ensure_folder(certs, mode=0o755)
+        authority = _load_or_make_authority(folder, now())
+        if verdict.reason:
+            _issue(folder, settings, authority, now=now())
+        if not (certs / "ca.crt").exists():
+            put_file(certs / "ca.crt", authority.certificate_pem, mode=PUBLIC)
+    if not verdict.worries:
+        _remember(folder, settings)
     return verdict
+
+
+def _remember(folder: StackFolder, settings: StackSettings) -> None:
+    leaf = load_chain(stack_pair(folder, settings))[0]
+    since, until = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
+    certificate_memory.remember(folder, settings, since=since, until=until)
 
 
 def judge(folder: StackFolder, settings: StackSettings, now: dt.datetime) -> Verdict:

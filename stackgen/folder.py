@@ -131,6 +131,11 @@ class StackFolder:
         return self.state / "journal.json"
 
     @property
+    def certificate_seen(self) -> Path:
+        """Which certificate and key were found good, and until when they are."""
+        return self.state / "certificate.json"
+
+    @property
     def rotation_journal(self) -> Path:
         """Exists while a secret is being changed."""
         return self.state / "rotation.json"

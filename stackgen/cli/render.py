@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackgen import stack
-from stackgen.certificates import Verdict, ensure_certificates
+from stackgen import certificate_memory, stack
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import say, warn
 from stackgen.credentials import ensure_credentials
@@ -17,7 +16,9 @@ from stackgen.hosting import prepare_storage
 from stackgen.writing import exclusive, write_changes
 
 if TYPE_CHECKING:
+    from stackgen.certificates import Verdict
     from stackgen.folder import StackFolder
+    from stackgen.settings import StackSettings
 
 
 @click.command(epilog=examples("stackgen render", "stackgen render mystack --overwrite nginx/nginx.conf"))
@@ -34,14 +35,24 @@ def command(folder: StackFolder, overwrite: tuple[str, ...]) -> None:
         if unknown := set(overwrite) - {change.path for change in draft.changes}:
             raise StackgenError(f"not a rendered file: {', '.join(sorted(unknown))}", hint="see: stackgen plan")
         ensure_credentials(folder, draft.settings)
-        verdict = ensure_certificates(folder, draft.settings)
+        verdict = _ensure_certificates(folder, draft.settings)
         prepare_storage(folder, draft.settings)
         write_changes(folder, draft.changes, draft.lock, bridge=draft.bridge)
     if interrupted:
         warn("an interrupted command was finished first; run: docker compose up -d --wait")
-    if not verdict.reason or any(change.action in CHANGING for change in draft.changes):
+    if verdict is None or not verdict.reason or any(change.action in CHANGING for change in draft.changes):
         tell(draft.changes)
-    tell_certificate(verdict)
+    if verdict is not None:
+        tell_certificate(verdict)
+
+
+def _ensure_certificates(folder: StackFolder, settings: StackSettings) -> Verdict | None:
+    """What was done about the certificate; None where it is the one that was found good before."""
+    if certificate_memory.recall(folder, settings):
+        return None
+    from stackgen.certificates import ensure_certificates  # noqa: PLC0415  (loads what costs a fifth of a render)
+
+    return ensure_certificates(folder, settings)
 
 
 def tell(changes: tuple[Change, ...]) -> None:

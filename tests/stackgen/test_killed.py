@@ -24,7 +24,7 @@ CALLS = "rename,renameat,renameat2,unlink,unlinkat,mkdir,fsync,fchmod,fchown,rmd
 # Every call is too many for each CI run: STACKGEN_KILL_STEP=1 tries them all.
 STEP = int(os.environ.get("STACKGEN_KILL_STEP", "0"))
 NOT_RENDERED = {"./secrets", "./certs", "./grafana-secrets"}
-MADE_ANEW = re.compile(r"(secrets|ca|certs|grafana-secrets)/|\.stackgen/(mutex|journal|staging|bridge)")
+MADE_ANEW = re.compile(r"(secrets|ca|certs|grafana-secrets)/|\.stackgen/(mutex|journal|staging|bridge|certificate)")
 
 
 def strace(*arguments, folder, inject=(), log="/dev/null"):
