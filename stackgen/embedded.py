@@ -7,6 +7,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
+from stackgen.drafts import drafting
 from stackgen.errors import StackgenError
 from stackgen.shell import shell_line
 
@@ -30,8 +31,9 @@ def presence(folder: StackFolder) -> Iterator[None]:
             raise StackgenError(
                 f"process {other} serves this stack already", hint=f"stop it first: {shell_line('kill', other)}"
             )
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{owner}\n".encode())
+        with drafting(folder.serve_pid):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{owner}\n".encode())
         try:
             yield
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from stackgen.drafts import drafting
 from stackgen.errors import StackgenError
 
 if TYPE_CHECKING:
@@ -18,22 +19,24 @@ def put_file(path: Path, content: bytes, *, mode: int, gid: int | None = None) -
     """Replaces a file, or makes it, in one step that a power cut can't halve; `gid` is given the file, where set."""
     draft = path.with_name(f".{path.name}.tmp")
     draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & PRIVATE)
-    with os.fdopen(descriptor, "wb") as file:
-        if gid is not None:
-            give_to_group(draft, gid)
-        os.fchmod(descriptor, mode)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    draft.replace(path)
+    with drafting(draft, target=path):
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & PRIVATE)
+        with os.fdopen(descriptor, "wb") as file:
+            if gid is not None:
+                give_to_group(draft, gid)
+            os.fchmod(descriptor, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
     sync_folder(path.parent)
 
 
 def ensure_folder(path: Path, *, mode: int, gid: int | None = None) -> None:
     """Makes a folder where there is none; leaves one that is there as it is."""
     if not path.exists():
-        path.mkdir(parents=True)
+        with drafting(path):
+            path.mkdir(parents=True)
         if gid is not None:
             give_to_group(path, gid)
         path.chmod(mode)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_app import __version__
 from stackgen.diffing import CHANGING, PLACING, Action, Change, FileOnDisk, next_lock
+from stackgen.drafts import drafting
 from stackgen.errors import StackgenError
 from stackgen.lockfile import Lock, digest, format_lock
 
@@ -88,21 +89,33 @@ def write_changes(
     if not recorded and not unlocked and new_lock == lock:
         return
     _clear_staging(folder)
+    try:
+        _prepare(folder, changes, format_lock(new_lock).encode(), bridge=bridge, placed=[*unlocked, *recorded])
+    except BaseException:
+        _clear_staging(folder)
+        shutil.rmtree(folder.bridge, ignore_errors=True)
+        raise
+    folder.journal.with_suffix(".tmp").rename(folder.journal)
+    _sync(folder.state)
+    recover(folder)
+    shutil.rmtree(folder.bridge, ignore_errors=True)
+
+
+def _prepare(
+    folder: StackFolder, changes: tuple[Change, ...], lock: bytes, *, bridge: Bridge | None, placed: list[Change]
+) -> None:
+    """Everything up to the journal, which lies beside its place."""
     folder.staging.mkdir(parents=True)
-    placed = [*unlocked, *recorded]
+    recorded = [change for change in changes if change.action in CHANGING]
     if bridge is not None:
         copy_folders(folder, bridge, changes)
         placed = [bridge.compose, *(_behind(bridge, change) for change in placed)]
     steps = [_stage(folder, number, change) for number, change in enumerate(placed)]
     kept = [_stage_copy(folder, number, change) for number, change in enumerate(recorded) if _is_kept(change)]
-    _write_durably(folder.staging / "lock", format_lock(new_lock).encode(), _TEXT)
+    _write_durably(folder.staging / "lock", lock, _TEXT)
     steps += [*kept, {"from": "lock", "to": _relative(folder, folder.lock), "was": None}]
     _sync(folder.staging)
     _write_durably(folder.journal.with_suffix(".tmp"), json.dumps({"steps": steps}).encode(), _TEXT)
-    folder.journal.with_suffix(".tmp").rename(folder.journal)
-    _sync(folder.state)
-    recover(folder)
-    shutil.rmtree(folder.bridge, ignore_errors=True)
 
 
 def _behind(bridge: Bridge, change: Change) -> Change:
@@ -182,7 +195,8 @@ def _stage(folder: StackFolder, number: int, change: Change) -> dict[str, Any]:
 def _stage_copy(folder: StackFolder, number: int, change: Change) -> dict[str, Any]:
     """The rendered text once more, for the base of a later three-way merge."""
     name = f"{number:04}.rendered"
-    (folder.staging / name).write_bytes(change.new or b"")
+    with drafting(folder.staging / name):
+        (folder.staging / name).write_bytes(change.new or b"")
     return {"from": name, "to": _relative(folder, folder.rendered / change.path), "was": None}
 
 
@@ -200,12 +214,13 @@ def _clear_staging(folder: StackFolder) -> None:
 
 
 def _write_durably(path: Path, content: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
+    with drafting(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
 from stackgen import __version__
 from stackgen.cli.terminal import error as say_error
+from stackgen.drafts import no_room
 from stackgen.errors import ExitCode, StackgenError
 
 
@@ -22,6 +25,8 @@ def report(error: Exception) -> int:
         case PermissionError():
             say_error(f"{error.filename or 'a file'}: permission denied", "look at its owner and mode, or use sudo")
             return ExitCode.REFUSED
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT) if error.filename:
+            return report(no_room(error, Path(error.filename)))
         case OSError() if error.filename or error.errno:
             place = f"{error.filename}: " if error.filename else ""
             say_error(f"{place}{error.strerror or error}", "mend that, then run the command again")

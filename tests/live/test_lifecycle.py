@@ -64,6 +64,10 @@ def test_without_proxy(make_stack: StackMaker) -> None:
     """With PROXY=none the registry alone speaks TLS and takes pushes."""
     single = make_stack("single", PROXY="none")
     assert single.compose("ps", "--services").stdout.split() == ["registry"]
+    refused = single.try_docker(
+        "login", "--username", single.user, "--password-stdin", single.authority, stdin="not the password"
+    )
+    assert "unauthorized" in refused.stderr.lower(), refused.stderr  # and no answer of plain HTTP, which docker tries
     single.login()
     with sample_image(single, "team/direct:1", size=5_000_000) as image:
         image.push()
