@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry_app import __version__
@@ -28,7 +29,6 @@ from stackgen.lockfile import Lock, digest, format_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from stackgen.bridging import Bridge
     from stackgen.folder import StackFolder
@@ -131,7 +131,7 @@ def copy_folders(folder: StackFolder, bridge: Bridge, changes: tuple[Change, ...
         _make_folders(copy)
         try:
             if place.is_dir():
-                shutil.copytree(place, copy, symlinks=True, dirs_exist_ok=True)
+                shutil.copytree(place, copy, symlinks=True, copy_function=_copy_file, dirs_exist_ok=True)
         except shutil.Error as error:
             source, _, reason = error.args[0][0]
             raise StackgenError(f"{source} can't be copied: {reason}", hint=f"move it out of {place}") from None
@@ -148,6 +148,11 @@ def copy_folders(folder: StackFolder, bridge: Bridge, changes: tuple[Change, ...
     for path in (folder.bridge, *folder.bridge.rglob("*")):
         if not path.is_symlink():
             _sync(path)
+
+
+def _copy_file(source: str, copy: str) -> str:
+    with drafting(Path(copy)):
+        return shutil.copy2(source, copy)
 
 
 def recover(folder: StackFolder) -> None:
