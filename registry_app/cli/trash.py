@@ -43,7 +43,11 @@ def restore(run: str, config: str | None) -> None:
 
     with storage_or_exit(settings_or_exit(config)) as storage:
         _require(storage, run)
-        restored = storage.trash.restore(run)
+        with storage.locks.collecting() as alone:  # which would take the first things away before the last are back
+            if not alone:
+                click.echo("error: a collection is running: try again when it has ended", err=True)
+                raise SystemExit(1)
+            restored = storage.trash.restore(run)
         click.echo(f"restored {restored} files")
 
 

@@ -175,6 +175,8 @@ def _collect_links(
     if not policy.untagged:
         for digest in snapshot.revisions:
             observer.manifest(repository, digest, kept=True, reason="untagged manifests are kept")
+    if unreadable := [digest for digest, revision in snapshot.revisions.items() if revision.references is None]:
+        log.warning("%s keeps everything: %s. Push it again, or delete it", repository, _unreadable(unreadable))
     needed = marked_by(snapshot)
     for digest in needed:
         observer.marked(repository, digest)
@@ -187,6 +189,11 @@ def _collect_links(
             report.kept_for_now += 1
         observer.link(repository, digest, kept=reason is not None, reason=reason or "no manifest refers to it")
     return needed
+
+
+def _unreadable(digests: list[Digest]) -> str:
+    more = f" and {len(digests) - 1} more" if len(digests) > 1 else ""
+    return f"what it needs can't be told, as manifest {digests[0]}{more} is damaged or missing"
 
 
 def _collect_blobs(

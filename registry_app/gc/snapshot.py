@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_app.gc.plan import RepositorySnapshot, Revision
+from registry_app.oci.digests import Digest
 from registry_app.oci.references import parse_references
 from registry_app.storage.links import leases, linked_digests
 
 if TYPE_CHECKING:
-    from registry_app.oci.digests import Digest
     from registry_app.oci.names import Repository
     from registry_app.oci.references import References
     from registry_app.storage import Storage
@@ -33,8 +33,9 @@ def take_snapshot(storage: Storage, repository: Repository, *, with_tags: bool) 
 
 
 def _references(storage: Storage, digest: Digest) -> References | None:
-    # Not checked against the digest: what was damaged may still tell what it needs, and if not, everything stays.
     try:
-        return parse_references(storage.files.read(storage.layout.blob(digest), limit=_LARGEST))
+        body = storage.files.read(storage.layout.blob(digest), limit=_LARGEST)
+        # One flipped bit in it may name another layer than the one it needs.
+        return parse_references(body) if Digest.of(body, digest.algorithm) == digest else None
     except (OSError, ValueError):
         return None

@@ -70,7 +70,10 @@ def _blobs(document: dict[str, Any], config: dict[str, Any] | None) -> Iterator[
 
 
 def _digests(document: dict[str, Any], name: str, key: str) -> Iterator[Digest]:
-    for descriptor in document.get(name) or ():
+    listed = document.get(name) or []
+    if not isinstance(listed, list):
+        raise ValueError(f"{name} is no list")  # noqa: TRY004 - one kind of error for every bad document
+    for descriptor in listed:
         yield _digest(descriptor, key)
 
 

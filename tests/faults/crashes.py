@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import signal
+import statistics
 import time
 from pathlib import Path
 
+from bench.collection import build_tree
+from tests.faults.client import Client
 from tests.faults.disks import disk
 from tests.faults.outcome import Outcome
 from tests.faults.registries import start_ours, start_peer
 from tests.faults.writers import Ledger, write, zero_links
 
 TOLD_EVERY = 50
+LONGEST_START = 2.0  # seconds
 MOST_PUSHES = 8  # acknowledged before a crash
 
 
@@ -88,6 +93,43 @@ def _wait_for(ledger, pushes):
     end = time.monotonic() + 20
     while ledger.pushes < pushes and time.monotonic() < end:
         time.sleep(0.002)
+
+
+def starts(folder, *, count, seed, blobs=10_000):
+    """`count` kills with many blobs in the tree: the next start looks at none of them, and answers within 2 s.
+
+    Counted is the processor's time, as a busy machine has little of it; the time on the wall is told.
+    """
+    root, outcome, ledger, times = folder / "root", Outcome(), Ledger(), []
+    build_tree(root, argparse.Namespace(manifests=blobs // 10, blobs=10, repositories=100, garbage=0))
+    for cycle in range(count + 1):
+        began = time.monotonic()
+        # `env` in front: a start with every import, as after a real crash
+        with start_ours(folder, root, wrapper=("env",)) as running:
+            if Client(running.port).find("team/app0", "t0") is None:
+                outcome.violations.append("an image of the tree is lost")
+            times.append(time.monotonic() - began)
+            used = sum(map(processor_seconds, [running.process.pid, *children_of(running.process.pid)]))
+            if used > LONGEST_START:
+                outcome.violations.append(f"a start took {used:.1f} s of processor")
+            outcome.violations += ledger.problems(running.port)
+            threads = write(running.port, ledger, seed=f"{seed}/{cycle}", seconds=30, tags=1)
+            _wait_for(ledger, ledger.pushes + 1)
+            running.kill()
+            for thread in threads:
+                thread.join()
+        outcome.counts["longest start, ms of processor"] = max(
+            outcome.counts["longest start, ms of processor"], round(used * 1000)
+        )
+    outcome.counts["median start, ms on the wall"] = round(statistics.median(times) * 1000)
+    outcome.counts["longest start, ms on the wall"] = round(max(times) * 1000)
+    return outcome
+
+
+def processor_seconds(pid):
+    """What a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def stop_runs(folder, *, count, seed):

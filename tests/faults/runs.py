@@ -45,6 +45,7 @@ RUNS = {
     "full-disk": Run(about="pushes with ever different room left", act=shortages.full_disk, few=10, many=100, why_not=partial(_no_disk_kind, "ext4")),
     "read-only": Run(about="the disk becomes read-only under the service", act=shortages.read_only_disk, few=2, many=50, why_not=partial(_no_disk_kind, "ext4")),
     "memory": Run(about="the kernel kills for want of memory", act=shortages.out_of_memory, few=1, many=50, why_not=_no_memory_groups),
+    "start": Run(about="starts after kills with 10,000 blobs in the tree", act=crashes.starts, few=1, many=20),
     "stop": Run(about="SIGSTOP of a worker under 8 writers", act=crashes.stop_runs, few=3, many=100),
     "clock": Run(about="the clock jumps by a day either way, collections follow it", act=shortages.clock_jumps, few=3, many=100),
     "races": Run(about="collections without grace beside 8 pushers", act=races.race, few=60, many=1000),

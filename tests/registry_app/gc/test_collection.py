@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from registry_app.gc.runs import last_run
 from registry_app.gc.worker import Schedule, run_due
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository, Tag
+from registry_app.storage.locks import try_lock
 from tests.registry_app.storage.pushing import (
     APP,
     body_of,
@@ -293,6 +295,50 @@ def test_a_damaged_manifest_lets_its_repository_alone(storage):
     assert not is_stored(storage, b"orphan")
 
 
+def test_a_manifest_with_another_layer_in_it_is_damaged_too(storage, caplog):
+    """A flipped bit may name a layer that nobody has: the one that is needed stays, and the log says why."""
+    digest = push_image(storage, "a")
+    path, wanted = storage.layout.blob(digest), Digest.of(b"layer").hex
+    path.write_bytes(path.read_bytes().replace(wanted.encode(), (wanted[:-1] + "0f"[wanted[-1] == "0"]).encode()))
+    run(storage, UNTAGGED)
+    assert is_stored(storage, b"layer")
+    assert f"team/app keeps everything: what it needs can't be told, as manifest {digest} is damaged" in caplog.text
+
+
+def test_an_empty_folder_of_a_killed_writer_goes(storage):
+    """A writer that died between making the folder of a blob and moving the blob there left no more than that."""
+    empty = storage.layout.blob(Digest.of(b"never came")).parent
+    empty.mkdir(parents=True)
+    assert run(storage).removed_blobs == 0
+    assert not empty.exists()
+
+
+def test_without_room_for_the_trash_room_is_made_at_once(storage):
+    """What can't be moved away is removed."""
+    push_blob(storage, b"orphan")
+    storage.layout.trash.write_bytes(b"no folder")
+    assert run(storage).removed_blobs == 1
+    assert not storage.layout.blob(Digest.of(b"orphan")).parent.exists()
+
+
+def test_an_upload_in_use_stays_however_old_it_is(storage, clock):
+    """A request that hangs on to it may yet go on; when it is gone, so is the upload, data file or not."""
+    used, bare = storage.uploads.start(APP), storage.uploads.start(APP)
+    (storage.layout.upload(APP, bare.id) / "data").unlink()
+    for upload in (used, bare):
+        folder = storage.layout.upload(APP, upload.id)
+        for path in (*folder.iterdir(), folder):
+            os.utime(path, (clock.now - 100, clock.now - 100))
+    descriptor = os.open(storage.layout.upload(APP, used.id) / "data", os.O_RDWR)
+    try:
+        assert try_lock(descriptor, fcntl.F_RDLCK, 0)
+        assert run(storage, Policy(stale_upload=50)).removed_uploads == 1
+    finally:
+        os.close(descriptor)
+    assert run(storage, Policy(stale_upload=50)).removed_uploads == 1
+    assert not list(storage.layout.uploads(APP).iterdir())
+
+
 def test_only_one_collection_runs(storage):
     """A second one is told so."""
     with storage.locks.collecting() as alone, refused(ErrorCode.UNAVAILABLE):
@@ -342,3 +388,18 @@ def test_the_schedule_runs_what_is_due_once(storage, clock):
     clock.now -= 86400
     assert run_due(storage, schedule) == ("gc", "scrub"), "a time in the future is no reason to wait for it"
     assert run_due(storage, Schedule(policy=NOW, collect_every=None, scrub_every=None)) == ()
+
+
+def test_a_scheduled_run_that_fails_is_logged_and_tried_again(storage, clock, caplog):
+    """A broken disk, or a run of somebody else, ends neither the schedule nor the service."""
+    schedule = Schedule(policy=NOW, collect_every=100, scrub_every=None)
+    clock.now += 5000
+    with storage.locks.collecting():
+        assert run_due(storage, schedule) == ()
+    assert not caplog.records
+    storage.layout.epoch.mkdir()
+    assert run_due(storage, schedule) == ()
+    assert "gc failed" in caplog.text
+    storage.layout.epoch.rmdir()
+    clock.now += 5000
+    assert run_due(storage, schedule) == ("gc",)
