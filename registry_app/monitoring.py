@@ -40,7 +40,7 @@ def build_monitoring(
         return None
     slot = None if shared is None else shared.claim_slot()
     recent = Recent(None if shared is None else shared.path / f"recent_{slot}.json")
-    recorder = Recorder()
+    recorder = Recorder(None if shared is None else shared.open_row())
     told = {
         "service": sources.service(configured=settings.workers, shared=shared, started=started or time.time()),
         "recent counts": sources.recent_boards(recent, shared),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_app.http.routes import PUBLIC, ROUTES, right_of
 from registry_app.metrics.exposition import CONTENT_TYPE
-from registry_app.metrics.traffic import Exchange
+from registry_app.metrics.traffic import Exchange, asked_for_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,57 +29,44 @@ def handler_of(route: Route) -> str:
 
 
 class Instrumentation:
-    """Falcon middleware; stands first, so that its clock spans all others and sees the final answer."""
+    """Falcon middleware; stands before the gate, so that it sees the final answer. The clock is the gate's."""
 
     def __init__(self, traffic: Traffic, *, prefix: str = "") -> None:
         self._traffic = traffic
         self._routes = {prefix + route.template: (route, handler_of(route)) for route in ROUTES}
 
-    def process_request(self, req: Request, _resp: Response) -> None:
-        """Starts the clock."""
-        req.context.clock = time.perf_counter()
-        req.context.exchange = Exchange(method=req.method)
-        req.context.route = None
-
     def process_resource(self, req: Request, _resp: Response, _resource: object, params: dict[str, Any]) -> None:
         """Knows the route, before anybody judges the request."""
-        exchange = req.context.exchange
-        req.context.route, exchange.handler = self._routes[req.uri_template or ""]
-        req.context.params = params
+        context = req.context
+        context.route, handler = self._routes[req.uri_template or ""]
+        context.params = params
+        context.exchange = exchange = Exchange(method=req.method, handler=handler)
         self._traffic.begun(exchange)
 
     def process_response(self, req: Request, resp: Response, _resource: object, _succeeded: bool) -> None:  # noqa: FBT001
         """Counts what has no body to stream; the rest when its stream is closed."""
-        exchange = req.context.exchange
-        exchange.status = int(str(resp.status)[:3])
-        route = req.context.route
-        if route is not None:
+        context = req.context
+        if "exchange" in context:
+            exchange = context.exchange
+            exchange.status = status = int(str(resp.status)[:3])
             # Parsed by now, or not a name at all.
-            repository = req.context.params.get("repository")
+            repository = context.params.get("repository")
             exchange.repository = None if repository is None or isinstance(repository, str) else str(repository)
             exchange.sent = _length(req, resp)
-            self._ask(req, route, exchange.status)
-        exchange.received = req.context.body.received
-        if resp.stream is None or req.method == "HEAD":
-            self._end(req, exchange)
+            exchange.asked = _asked(req, status)
         else:
-            resp.stream = when_closed(resp.stream, lambda: self._end(req, exchange))
+            exchange = Exchange(method=req.method, status=int(str(resp.status)[:3]))
+        exchange.received = context.body.received
+        if resp.stream is None or req.method == "HEAD":
+            self._end(exchange, context.started)
+        else:
+            resp.stream = when_closed(resp.stream, lambda: self._end(exchange, context.started))
 
-    def _ask(self, req: Request, route: Route, status: int) -> None:
-        right = right_of(route, req.method)
-        if right is not PUBLIC and right is not None:
-            self._traffic.asked_for_right(
-                status,
-                let_in=req.context.let_in,
-                named=req.context.identity.name is not None,
-                claimed=req.get_header("Authorization") is not None,
-            )
-
-    def _end(self, req: Request, exchange: Exchange) -> None:
-        exchange.seconds = time.perf_counter() - req.context.clock
+    def _end(self, exchange: Exchange, started: float) -> None:
+        exchange.seconds = time.monotonic() - started
         # gunicorn closes a stream while the error of a client that left is on its way up.
         exchange.interrupted = sys.exc_info()[0] is not None
-        self._traffic.ended(exchange, begun=req.context.route is not None)
+        self._traffic.ended(exchange)
 
 
 class MetricsPage:
@@ -93,6 +80,19 @@ class MetricsPage:
         resp.content_type = CONTENT_TYPE
         resp.set_header("Cache-Control", "no-store")
         resp.data = self._exposition.render()
+
+
+def _asked(req: Request, status: int) -> str | None:
+    """How the question for a right ended, None where the route needs none."""
+    right = right_of(req.context.route, req.method)
+    if right is PUBLIC or right is None:
+        return None
+    return asked_for_right(
+        status,
+        let_in=req.context.let_in,
+        named=req.context.identity.name is not None,
+        claimed="HTTP_AUTHORIZATION" in req.env,
+    )
 
 
 def _length(req: Request, resp: Response) -> int:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from registry_app.metrics.observation import Observed
+from registry_app.metrics.rows import add_up, families
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ class Exposition:
 
     def __init__(self, recorder: Recorder, sources: Mapping[str, Source], *, shared: SharedFolder | None) -> None:
         self._page = CollectorRegistry(auto_describe=False)
-        self._page.register(_Workers(shared) if shared else recorder.registry)
+        self._page.register(_Counted(recorder, shared))
         self._page.register(Observed(sources))
 
     def render(self) -> bytes:
@@ -35,12 +35,12 @@ class Exposition:
         return generate_latest(self._page)
 
 
-class _Workers:
-    """The sum over the workers."""
+class _Counted:
+    """prometheus_client's collector over the counts of all workers."""
 
-    def __init__(self, shared: SharedFolder) -> None:
+    def __init__(self, recorder: Recorder, shared: SharedFolder | None) -> None:
+        self._recorder = recorder
         self._shared = shared
 
     def collect(self) -> Iterable[Metric]:
-        merged: Iterable[Metric] = MultiProcessCollector.merge(self._shared.files(), accumulate=True)
-        return merged
+        return families(add_up([self._recorder.row] if self._shared is None else self._shared.rows()))

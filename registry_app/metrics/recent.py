@@ -25,7 +25,7 @@ OTHERS = "(others)"
 FLUSH_SECONDS = 1.0
 
 # Minute since the epoch → board → name → amount.
-Minutes = dict[int, dict[str, Counter[str]]]
+Minutes = dict[int, defaultdict[str, Counter[str]]]
 
 
 class Recent:
@@ -45,19 +45,29 @@ class Recent:
         """Counts for a name on a board, now."""
         minute = int(self._clock() // 60)
         with self._lock:
-            names = self._minutes.setdefault(minute, {}).setdefault(board, Counter())
+            boards = self._minutes.get(minute)
+            if boards is None:
+                boards = self._begin(minute)
+            names = boards[board]
             if name not in names and len(names) >= MOST_NAMES:
                 name = OTHERS
             names[name] += amount  # type: ignore[assignment]  # counts of bytes and events are whole numbers
-            for old in [one for one in self._minutes if one <= minute - WINDOW_MINUTES]:
-                del self._minutes[old]
-        self._changed.set()
+        if not self._changed.is_set():
+            self._changed.set()
+
+    def _begin(self, minute: int) -> defaultdict[str, Counter[str]]:
+        """A new minute; what has left the window goes."""
+        for old in [one for one in self._minutes if one <= minute - WINDOW_MINUTES]:
+            del self._minutes[old]
+        begun = self._minutes[minute] = _boards(())
+        return begun
 
     def minutes(self) -> Minutes:
         """A copy of what is known."""
         with self._lock:
             return {
-                minute: {b: Counter(names) for b, names in boards.items()} for minute, boards in self._minutes.items()
+                minute: _boards((board, Counter(names)) for board, names in boards.items())
+                for minute, boards in self._minutes.items()
             }
 
     def flush(self) -> None:
@@ -85,11 +95,15 @@ def read_minutes(file: Path) -> Minutes:
     try:
         written: dict[str, dict[str, dict[str, Any]]] = json.loads(file.read_text(encoding="utf-8"))
         return {
-            int(minute): {board: Counter(names) for board, names in boards.items()}
+            int(minute): _boards((board, Counter(names)) for board, names in boards.items())
             for minute, boards in written.items()
         }
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
+
+
+def _boards(found: Iterable[tuple[str, Counter[str]]]) -> defaultdict[str, Counter[str]]:
+    return defaultdict(Counter, found)
 
 
 def top(all_minutes: Iterable[Minutes], *, now: float, number: int = TOP) -> dict[str, list[tuple[str, float]]]:

@@ -1,12 +1,14 @@
 """One folder in which the workers of a service keep their counts, so that any of them can tell the sum.
 
-A worker takes the lowest free slot, held by a lock that ends with the process, and writes the slot's files. The next
-worker in the slot goes on from their values: counters never fall, and the files don't grow in number with restarts.
+A worker takes the lowest free slot, held by a lock that ends with the process, and counts in the slot's file, which it
+maps into its memory. The next worker in the slot goes on from there: counters never fall, not even those of a killed
+worker, and the files don't grow in number with restarts.
 """
 
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import shutil
 import tempfile
@@ -15,10 +17,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import values
+from registry_app.metrics.rows import SIZE, clear_gauges, new_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from registry_app.metrics.rows import Row
 
 _PREFIX = "registry-metrics-"
 _OWNER = "owner.lock"
@@ -35,24 +39,35 @@ class SharedFolder:
         self.slot: int | None = None
 
     def claim_slot(self) -> int:
-        """Takes a slot for this process and makes prometheus_client count in it from here on."""
+        """Takes a slot for this process."""
         self.slot, self._slot_lock = next(self._free_slots())
-        for leftover in self.path.glob(f"gauge_live*_{self.slot}.db"):
-            leftover.unlink()  # what a dead worker had in flight
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.path)
-        slot = self.slot
-        values.ValueClass = values.MultiProcessValue(lambda: slot)
-        return slot
+        return self.slot
+
+    def open_row(self) -> memoryview[float]:
+        """The row of this process's slot, where every addition is one to the file."""
+        path = self.path / f"counts_{self.slot}"
+        if not path.exists():
+            # Written, not stretched: a full disk must say so here, and not kill whoever counts later.
+            draft = path.with_suffix(".new")
+            draft.write_bytes(bytes(SIZE))
+            draft.rename(path)
+        with path.open("r+b") as file:
+            row = memoryview(mmap.mmap(file.fileno(), SIZE)).cast("d")
+        clear_gauges(row)  # what a dead worker had in flight
+        return row
 
     def live_slots(self) -> set[int]:
         """Slots whose workers run."""
         return {slot for slot, lock in self._locks() if not _is_free(lock)}
 
-    def files(self) -> list[str]:
-        """The files of counts: all counters and histograms, gauges of living workers alone."""
+    def rows(self) -> Iterator[Row]:
+        """Every slot's counts at this moment; gauges of living workers alone."""
         live = self.live_slots()
-        found = [path for path in sorted(self.path.glob("*.db")) if path.name[0] != "g" or _slot_of(path) in live]
-        return [str(path) for path in found]
+        for path in sorted(self.path.glob("counts_*[0-9]")):
+            row = new_row(path.read_bytes())
+            if _slot_of(path) not in live:
+                clear_gauges(row)
+            yield row
 
     def remove(self) -> None:
         """Deletes the folder, in the process that made it alone."""

@@ -13,7 +13,8 @@ from registry_app.metrics.exposition import Exposition
 from registry_app.metrics.observation import Observation
 from registry_app.metrics.recent import Recent
 from registry_app.metrics.recording import Recorder
-from registry_app.metrics.traffic import Exchange, Traffic
+from registry_app.metrics.rows import place_of
+from registry_app.metrics.traffic import Exchange, Traffic, asked_for_right
 
 
 def samples(recorder, sources=None):
@@ -30,7 +31,7 @@ def exchange(traffic, **given):
     """One request from begin to end."""
     one = Exchange(**given)
     traffic.begun(one)
-    traffic.ended(one, begun=True)
+    traffic.ended(one)
 
 
 @given(st.lists(st.tuples(st.text(), st.text(), st.integers(-5, 1000)), max_size=50))
@@ -85,16 +86,18 @@ def test_a_push_a_pull_and_a_delete_are_counted_with_their_bytes():
 )
 def test_the_question_for_a_right_has_one_result(status, let_in, named, claimed, result):
     """A login that was never looked at counts as nothing."""
+    asked = asked_for_right(status, let_in=let_in, named=named, claimed=claimed)
+    assert asked == result
     recorder = Recorder()
-    Traffic(recorder, Recent()).asked_for_right(status, let_in=let_in, named=named, claimed=claimed)
+    exchange(Traffic(recorder, Recent()), method="GET", handler="base", status=status, asked=asked)
     counted = {dict(labels)["result"]: v for (n, labels), v in samples(recorder).items() if "auth_requests" in n}
     assert {name for name, value in counted.items() if value} == ({result} if result else set())
 
 
 def test_a_value_that_the_table_does_not_list_is_refused():
     """A programmer's mistake shows in tests, not as one more series."""
-    with pytest.raises(ValueError, match="is no value of outcome"):
-        Recorder().count("registry_pushes_total", "perhaps")
+    with pytest.raises(ValueError, match="lists no registry_pushes_total perhaps"):
+        place_of("registry_pushes_total", "perhaps")
 
 
 def test_a_source_that_fails_takes_nobody_with_it(caplog):

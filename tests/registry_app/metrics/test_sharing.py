@@ -19,6 +19,7 @@ PROGRAM = textwrap.dedent("""
     from pathlib import Path
     from registry_app.metrics.exposition import Exposition
     from registry_app.metrics.recording import Recorder
+    from registry_app.metrics.rows import place_of
     from registry_app.metrics.sharing import open_shared_folder
 
     shared = open_shared_folder(Path(sys.argv[1]))
@@ -26,7 +27,7 @@ PROGRAM = textwrap.dedent("""
 
     def work(orders, answers):
         slot = shared.claim_slot()
-        recorder = Recorder()
+        recorder = Recorder(shared.open_row())
         answers.write(f"{slot}\\n")
         for line in orders:
             if line.strip() == "page":
@@ -34,7 +35,7 @@ PROGRAM = textwrap.dedent("""
                 answers.write(json.dumps(page.decode()) + "\\n")
             else:
                 name, amount = line.split()
-                recorder.count(name, *(["ok"] if name.endswith("_total") else ["blob"]), by=float(amount))
+                recorder.add([(place_of(name, "ok" if name.endswith("_total") else "blob"), float(amount))])
                 answers.write("done\\n")
         os._exit(0)
 
