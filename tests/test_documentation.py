@@ -1,12 +1,14 @@
 """The documentation can't lie: what is made from the code is current, and what the code has is in the pages."""
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from stackgen import errors
-from stackgen.cli import COMMANDS
+from stackgen.cli import COMMANDS, group
 from stackgen.env_file import NAMES
 from stackgen.folder import StackFolder
 from stackgen.reference import pages
@@ -71,3 +73,32 @@ def test_the_readme_names_the_two_commands_that_do_everything():
         assert f"\n{script}\n" in text
         assert (ROOT / script).stat().st_mode & 0o111
     assert "scripts/test" in (ROOT / ".ci/run").read_text()
+
+
+TYPED = [
+    (page.relative_to(ROOT).as_posix(), match[1].strip())
+    for page in (ROOT / "README.md", ROOT / "prometheus/rules/alerts.yml", *sorted(DOCS.rglob("*.md")))
+    for match in re.finditer(
+        r"(?:^|[`\"] ?|\$ |&& |: |; )(stackgen [a-z][^`\"\n|;#&.,]*)", page.read_text(), re.MULTILINE
+    )
+    if "[OPTIONS]" not in match[0]
+]
+
+
+@pytest.mark.parametrize(("page", "typed"), sorted(set(TYPED)))
+def test_what_a_page_says_to_type_can_be_typed(page, typed):
+    """Every command and option that a page, a runbook or an alert names is one that stackgen has."""
+    context, words = click.Context(group), shlex.split(typed.replace("\\", ""))[1:]
+    command = group
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        command = command.get_command(context, words.pop(0))
+        assert command is not None, typed
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    asked = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+    assert asked <= known | {"--help", "-h"}, f"{typed}: there is no {asked - known}"
+
+
+def test_pages_say_what_to_type():
+    """Or the test above looks at nothing."""
+    assert len(TYPED) > 50
+    assert {page for page, _ in TYPED} >= {"README.md", "prometheus/rules/alerts.yml", "docs/doctor.md"}

@@ -62,7 +62,7 @@ def command(
     password_stdin: bool,
     generate: bool,
 ) -> None:
-    r"""Change a secret of the stack in DIR while it runs; nothing is restarted.
+    """Change a secret of the stack in DIR while it runs; nothing is restarted.
 
     \b
     password     of one user; a strong one is made unless you give one
@@ -73,7 +73,7 @@ def command(
     all          all of these, with the first user's password
 
     An interrupted rotation is finished by the next one.
-    """
+    """  # noqa: D301 - click wants the character itself, before lines that stay as they are
     what, folder = _parse(arguments, wants_kind=not status)
     settings = load_settings(folder)
     if status:

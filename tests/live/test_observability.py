@@ -20,6 +20,7 @@ from stackgen.cli.disable import services_of
 from stackgen.folder import StackFolder
 from tests.live.sample import sample_image
 from tests.live.stack import LiveStack, running_stack
+from tests.observability import panels
 
 pytestmark = pytest.mark.live
 
@@ -155,6 +156,28 @@ def test_every_panel_has_data(observed: Observed) -> None:
         time.sleep(1 if empty else 0)
     print("checked statically only:", *sorted(static), sep="\n  ")  # noqa: T201 - a person should know
     assert empty == set()
+
+
+def test_a_person_sees_that_all_is_well(observed: Observed) -> None:
+    """The overview's top row is green, and the tables name nobody but those who typed wrong passwords."""
+    overview = json.loads((ROOT / "grafana/dashboards/overview.json").read_text())["panels"]
+    # cAdvisor can't be had here, and its absence is an alert after five minutes.
+    top = {
+        panel["title"]: panels.stat(panel, observed.query(panel["targets"][0]["expr"]))
+        for panel in overview
+        if panel["type"] == "stat" and panel["title"] != "Alerts firing"
+    }
+    # How full this machine's disk is, is not the stack's doing.
+    del top["Free space"]
+    assert {cell.colour for cell in top.values()} == {"green"}, top
+    assert (top["Registry"].text, top["Pushes"].text, top["Damaged blobs"].text) == ("up", "taken", "0")
+    named = {
+        panel["title"]: {row[0].text for row in panels.table(panel, {"A": observed.query(expression)}).rows}
+        for panel in overview
+        if panel["type"] == "table" and "topk" in (expression := panel["targets"][0]["expr"])
+    }
+    assert named["Repositories with failures"] == {"(none)"}
+    assert named["Users with wrong logins"] == {"admin", "(unknown)"}
 
 
 def test_targets_and_rules_are_well(observed: Observed) -> None:

@@ -40,7 +40,7 @@ FOREIGN = {
 _WORDS = {
     *("and", "or", "unless", "on", "ignoring", "by", "without", "group_left", "group_right", "bool"),
     *("sum", "rate", "max", "min", "avg", "count", "topk", "time", "vector", "absent", "changes", "clamp_min"),
-    *("histogram_quantile", "predict_linear", "label_replace"),
+    *("histogram_quantile", "predict_linear", "label_replace", "label_join"),
 }
 
 
