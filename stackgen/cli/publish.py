@@ -91,10 +91,11 @@ def command(
     if dry_run:
         say(artifact.layer.content.decode() if isinstance(artifact.layer.content, bytes) else "")
         return
-    publisher.push_artifact(client, artifact, address)
-    pinned = address.pinned(artifact.digest)
+    pinned = publisher.push_artifact(client, artifact, address)
     if key is not None:
+        # Before the tag: whoever verifies what a tag names never meets a version without its signature.
         signing.sign(pinned, key=key, reach=reach)
+    publisher.tag_artifact(client, artifact, address)
     _tell(pinned, image, signed=key is not None, loose=allow_tags)
 
 

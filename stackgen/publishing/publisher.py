@@ -1,4 +1,4 @@
-"""Pushes a stack: image, blobs, manifest and, last of all, the tag. A kill before that leaves what was published."""
+"""Pushes a stack: image, blobs, manifest, signature, and last the tag. A kill before that leaves what was published."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from stackgen.publishing.self_contained import Publication, for_anyone, self_con
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from registry_app.oci.digests import Digest
     from stackgen.distribution.client import RegistryClient
 
 _SERVICE = "registry"
@@ -92,9 +91,19 @@ def push_local_image(client: RegistryClient, name: str, terms: Terms) -> str:
         return str(target)
 
 
-def push_artifact(client: RegistryClient, artifact: Artifact, address: Address) -> Digest:
-    """Push an artifact; the tag comes last and is what changes for consumers."""
+def push_artifact(client: RegistryClient, artifact: Artifact, address: Address) -> Address:
+    """Push an artifact under its digest, where nobody looks for it yet; gives that address."""
     for blob in (artifact.config, artifact.layer):
         client.push_blob(address.repository, blob)
-    reference = address.tag or artifact.digest
-    return client.push_manifest(address.repository, str(reference), artifact.manifest, media_type=MANIFEST_TYPE)
+    _push_manifest(client, artifact, address, reference=str(artifact.digest))
+    return address.pinned(artifact.digest)
+
+
+def tag_artifact(client: RegistryClient, artifact: Artifact, address: Address) -> None:
+    """Let the tag name an artifact that was pushed: what changes for consumers, and so the last step."""
+    if address.tag is not None:
+        _push_manifest(client, artifact, address, reference=str(address.tag))
+
+
+def _push_manifest(client: RegistryClient, artifact: Artifact, address: Address, *, reference: str) -> None:
+    client.push_manifest(address.repository, reference, artifact.manifest, media_type=MANIFEST_TYPE)

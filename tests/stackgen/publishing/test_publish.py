@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -197,28 +196,3 @@ def test_pin_changes_nothing_where_an_image_can_not_be_found(stackgen, folder, p
     arguments = ["--image", "python:3.13-slim-trixie", "--mirror", plain_registry.host, "--plain-http"]
     assert "python:3.13-slim-trixie" in stackgen("pin", folder.root, *arguments, code=1).stderr
     assert folder.images_lock.read_bytes() == before
-
-
-@pytest.mark.fault
-def test_killed_at_any_exchange_a_publication_leaves_the_old_stack_or_the_new_one(ready, plain_registry, tmp_path):
-    """Every system call that reaches the registry is the last one in turn; what the tag names is always whole."""
-    address = f"oci://{plain_registry.host}/acme/stack:killed"
-    base = [sys.executable, "-m", "stackgen", "publish", address, str(ready.root), "--plain-http"]
-    subprocess.run([*base, "--version", "1"], check=True, capture_output=True)
-    old, _ = read_published(plain_registry, "killed")
-    seen, call = {old: 0}, 0
-    while True:
-        call += 1
-        # Another version each time, so that every run has blobs to send.
-        trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=connect,sendto,sendmsg,recvfrom",
-                 "-e", f"inject=connect,sendto,sendmsg,recvfrom:signal=SIGKILL:when={call}"]  # fmt: skip
-        done = subprocess.run(
-            [*trace, *base, "--version", f"2.{call}"], check=False, capture_output=True, env=os.environ
-        )
-        found, project = read_published(plain_registry, "killed")
-        assert found in seen or project["x-stackgen"]["version"] == f"2.{call}"
-        seen[found] = seen.get(found, 0) + 1
-        if done.returncode == 0:
-            break
-    assert call > 10, "the kills did not reach the exchange with the registry"
-    assert project["x-stackgen"]["version"] == f"2.{call}"
