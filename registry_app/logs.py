@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from registry_app.settings import LogSettings
 
 LEVELS = {"error": "ERROR", "warn": "WARNING", "info": "INFO", "debug": "DEBUG"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Attributes that every record has; whatever else a record carries was given by `extra=` and is shown.
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -49,8 +51,8 @@ class TextFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record; control characters are escaped, so a client can't forge lines."""
         values = " ".join(f"{name}={json.dumps(str(value))}" for name, value in self.values(record).items())
-        message = record.getMessage().encode("unicode_escape").decode("ascii") if "\n" in record.msg else None
-        line = f"{_time(record)} {record.levelname:<7} {record.name}: {message or record.getMessage()}"
+        message = _CONTROL.sub(lambda found: repr(found[0])[1:-1], record.getMessage())
+        line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}"
         if values:
             line += f" {values}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
