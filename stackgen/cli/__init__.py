@@ -81,10 +81,15 @@ def group() -> None:
     """A team's own private container registry in two commands."""
 
 
+_NOT_FOR_OTHERS = 0o022
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point of `stackgen`: errors of the user's become a message and a hint, bugs a report file."""
     # pydantic would read the metadata of every installed package in search of plugins: a tenth of a render's time.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Whatever the caller's umask lets others write, not a stack: nobody else may replace a key or a journal.
+    os.umask(os.umask(_NOT_FOR_OTHERS) | _NOT_FOR_OTHERS)
     try:
         result = group.main(arguments, prog_name="stackgen", standalone_mode=False)
         code = result if isinstance(result, int) else ExitCode.OK  # click returns what ctx.exit() was given

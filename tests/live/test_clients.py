@@ -53,8 +53,44 @@ def test_skopeo_with_a_wrong_password(clients: Clients) -> None:
     assert "unauthorized" in refused.stderr.lower() or "invalid username/password" in refused.stderr.lower()
 
 
+def test_strangers_pull_what_is_public(clients: Clients, layout: Path) -> None:
+    """Without a login skopeo sends an empty one (`Basic Og==`): it gets what rules open to anyone, and nothing else."""
+    public, private = (f"docker://{clients.name(f'clients/{one}:1')}" for one in ("public", "private"))
+    given = f"{clients.stack.user}:{clients.stack.password}"
+    for name in (public, private):
+        clients.run("skopeo", "--insecure-policy", "copy", "--dest-creds", given, f"oci:{layout}:hello", name)
+    rules = clients.stack.folder / "secrets" / "access.yaml"
+    before = rules.read_text()
+    opened = '  - {anonymous: true, repositories: ["clients/public"], actions: [pull]}\n'
+    try:
+        rules.write_text(before + opened)
+        time.sleep(2)
+        back = f"oci:{clients.home / 'back'}:hello"
+        clients.run("skopeo", "--insecure-policy", "copy", public, back)
+        assert manifest_digest(clients.home / "back") == manifest_digest(layout)
+        for words in (("inspect", private), ("--insecure-policy", "copy", f"oci:{layout}:hello", public)):
+            assert clients.attempt("skopeo", *words).returncode != 0
+    finally:
+        rules.write_text(before)
+
+
+def test_podman(clients: Clients, layout: Path) -> None:
+    """Podman logs in, pushes, pulls the same image, and is refused once it has logged out."""
+    folders = ("--root", clients.home / "root", "--runroot", clients.home / "run")
+    podman = ("podman", *folders, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
+    name = clients.name("clients/podman:1")
+    clients.run(*podman, "login", "-u", clients.stack.user, "--password-stdin", clients.stack.authority,
+                stdin=clients.stack.password)  # fmt: skip
+    image = lines(clients.run(*podman, "pull", "--quiet", f"oci:{layout}:hello"))[-1]
+    clients.run(*podman, "push", image, name)
+    clients.run(*podman, "rmi", "--force", image)
+    assert lines(clients.run(*podman, "pull", "--quiet", name))[-1] == image
+    clients.run(*podman, "logout", clients.stack.authority)
+    assert clients.attempt(*podman, "pull", "--quiet", name).returncode != 0
+
+
 def test_buildah(clients: Clients, layout: Path) -> None:
-    """Buildah, and so podman, whose code for this is the same, logs in, pushes and pulls."""
+    """Buildah logs in, pushes and pulls."""
     buildah = ("buildah", "--root", clients.home / "root", "--runroot", clients.home / "run", "--storage-driver", "vfs")
     name = clients.name("clients/buildah:1")
     clients.run(*buildah, "login", "-u", clients.stack.user, "--password-stdin", clients.stack.authority,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import subprocess
 
 import bcrypt
@@ -46,6 +47,17 @@ def assert_works(folder):
     password = folder.admin_password.read_bytes().strip()
     valid = parse_htpasswd(folder.htpasswd.read_bytes()).valid("admin", now().timestamp())
     assert any(bcrypt.checkpw(password, stored.text) for stored in valid)
+
+
+def assert_modes(folder):
+    """Nothing that holds a secret can be read by everyone, drafts and copies included."""
+    for name in ("secrets", "certs", "ca", "grafana-secrets", ".stackgen"):
+        for path in (folder.root / name).rglob("*"):
+            assert path.is_symlink() or not path.stat().st_mode & 0o022, path
+            public = path.is_symlink() or path.is_dir() or path.name.strip(".").startswith(("ca.crt", "fullchain"))
+            if public or "rendered" in path.parts or path.name in {"lock.json", "mutex"}:
+                continue
+            assert not path.stat().st_mode & 0o027, path
 
 
 def verifies(folder, trusted: bytes) -> bool:
@@ -240,6 +252,28 @@ def test_a_mistake_is_explained(stackgen, folder, arguments, code, words):
     before = chain(folder)[0]
     assert words in stackgen("rotate", *arguments, code=code).stderr
     assert chain(folder)[0] == before
+
+
+def test_no_command_leaves_a_secret_to_others_whatever_the_umask(stackgen, folder):
+    """Neither to read nor to replace: files, former generations, backups, journals, logs."""
+    before = os.umask(0)
+    try:
+        for arguments in (
+            ("users", "add", "bob", "mystack", "--generate"),
+            ("users", "passwd", "bob", "mystack", "--generate", "--keep-old", "1h"),
+            ("users", "remove", "bob", "mystack"),
+            ("access", "reset", "mystack", "--yes"),
+            ("rotate", "all", "mystack", "--keep-old", "1h"),
+            ("rotate", "tls", "mystack"),
+            ("rotate", "tls", "mystack", "--undo"),
+            ("render", "mystack"),
+        ):
+            os.umask(0)
+            stackgen(*arguments)
+            assert_modes(folder)
+        assert not folder.root.stat().st_mode & 0o022
+    finally:
+        os.umask(before)
 
 
 class PowerCut(BaseException):

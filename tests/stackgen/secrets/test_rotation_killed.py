@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import pytest
 
 from stackgen.env_file import load_settings
-from stackgen.folder import StackFolder
 from stackgen.rotation.journal import resume
 from stackgen.writing import exclusive
-from tests.stackgen.secrets.test_rotation import assert_works
+from tests.stackgen.secrets.test_rotation import assert_modes, assert_works
 
 STRACE = shutil.which("strace")
 CALLS = (
@@ -129,13 +128,3 @@ def kill(folder, case, call, number):
     assert_works(folder)
     assert_modes(folder)
     assert not folder.rotation_journal.exists()
-
-
-def assert_modes(folder: StackFolder):
-    """Nothing that holds a secret can be read by everyone, drafts and copies included."""
-    for name in ("secrets", "certs", "ca", ".stackgen"):
-        for path in (folder.root / name).rglob("*"):
-            public = path.is_symlink() or path.is_dir() or path.name.strip(".").startswith(("ca.crt", "fullchain"))
-            if public or "rendered" in path.parts or path.name in {"lock.json", "mutex"}:
-                continue
-            assert not path.stat().st_mode & 0o027, path
