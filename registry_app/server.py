@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import resource
 import secrets
 import socket
 import time
@@ -54,6 +55,8 @@ def serve(settings: RegistrySettings) -> None:
         if address is not None and (why := why_not_bindable(address)) is not None:
             raise PortTakenError(f"{key}: {bind_text(address)}: {why}")
     load_before_forks(settings)
+    # A core dump would hold the passwords of clients.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     RegistryServer(settings).run()
 
 

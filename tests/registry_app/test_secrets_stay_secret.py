@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -63,6 +64,13 @@ def test_two_authorization_headers_prove_nothing(registry):
     answer = connection.getresponse()
     assert answer.status in {400, 401}
     connection.close()
+
+
+def test_a_crash_writes_no_memory_to_disk(registry):
+    """A core dump would hold every password that came by lately."""
+    for pid in (registry.process.pid, *children(registry.process.pid)):
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

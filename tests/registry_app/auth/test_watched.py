@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +87,36 @@ def test_the_last_good_content_stays_in_force_and_the_problem_is_told(watched, c
     clock.now += 1
     assert watched.current() == "three"
     assert watched.problem is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("hidden", ["file", "folder"])
+def test_a_file_that_may_not_be_read_any_more_leaves_the_last_good_content_in_force(clock, hidden):
+    """Somebody else's mode or owner, of the file or of a folder above it."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "file"
+        write(path, "one", clock.now - 10)
+        Path(place).chmod(0o755)
+        os.seteuid(65534)
+        try:
+            watched = WatchedFile(path, parse, fallback="nothing", clock=clock)
+            assert watched.current() == "one"
+            os.seteuid(0)
+            (path if hidden == "file" else path.parent).chmod(0)
+            write(path, "two", clock.now - 5)
+            os.seteuid(65534)
+            clock.now += 1
+            assert watched.current() == watched.latest() == "one"
+            assert "Permission denied" in watched.why_stale()
+            os.seteuid(0)
+            path.parent.chmod(0o755)
+            path.chmod(0o644)
+            os.seteuid(65534)
+            clock.now += 1
+            assert watched.current() == "two"
+            assert watched.problem is None
+        finally:
+            os.seteuid(0)
 
 
 def test_a_file_that_was_never_readable_lets_the_fallback_rule(tmp_path, clock):
