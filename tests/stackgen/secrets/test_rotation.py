@@ -50,14 +50,14 @@ def assert_works(folder):
 
 
 def assert_modes(folder):
-    """Nothing that holds a secret can be read by everyone, drafts and copies included."""
+    """Nothing that holds a secret can be read by everyone, drafts and copies included, and nothing be replaced."""
     for name in ("secrets", "certs", "ca", "grafana-secrets", ".stackgen"):
         for path in (folder.root / name).rglob("*"):
-            assert path.is_symlink() or not path.stat().st_mode & 0o022, path
-            public = path.is_symlink() or path.is_dir() or path.name.strip(".").startswith(("ca.crt", "fullchain"))
-            if public or "rendered" in path.parts or path.name in {"lock.json", "mutex"}:
+            if path.is_symlink():
                 continue
-            assert not path.stat().st_mode & 0o027, path
+            public = path.is_dir() or path.name.strip(".").startswith(("ca.crt", "fullchain"))
+            public |= name == ".stackgen" and not path.name.strip(".").startswith(("rotation", "previous", "audit"))
+            assert not path.stat().st_mode & (0o022 if public else 0o027), path
 
 
 def verifies(folder, trusted: bytes) -> bool:
