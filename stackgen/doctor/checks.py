@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 from itertools import pairwise
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from stackgen.certificate_pair import FaultKind, signed_by
@@ -217,6 +218,7 @@ def check_trust(
     chain: tuple[x509.Certificate, ...],
     *,
     authority: str,
+    authority_file: str,
     addresses: tuple[str, ...],
 ) -> Iterator[Finding]:
     """Whether each engine here accepts the registry's certificate; the line that mends it where it does not."""
@@ -235,7 +237,7 @@ def check_trust(
                 Kind.ENGINE_DISTRUSTS,
                 trust.engine,
                 f"its pushes and pulls to {authority} will fail: certificate signed by unknown authority",
-                f"sudo install -D -m 644 certs/ca.crt {trust.place}",
+                f"sudo install -D -m 644 {authority_file} {trust.place}",
             )
 
 
@@ -279,6 +281,16 @@ def check_disk(disk: facts.Disk) -> Iterator[Finding]:
         )
 
 
+# Name of a secret file → what makes what was read there worthless.
+_ROTATIONS = {
+    "htpasswd": "give every user a new password: stackgen rotate password --user NAME",
+    "admin_password": "stackgen rotate password",
+    "http_secret": "stackgen rotate http-secret",
+    "privkey.pem": "stackgen rotate tls (with a certificate of yours: --cert FILE --key FILE)",
+    "ca.key": "stackgen rotate ca",
+}
+
+
 def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]:
     """Modes of secrets: nobody else may read them, the containers must."""
     for file in files:
@@ -290,7 +302,7 @@ def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]
                 Kind.SECRET_OPEN,
                 file.path,
                 f"its mode is {file.mode:04o}: everybody here can read it",
-                f"chmod o= {file.path}; then rotate it: stackgen rotate --help",
+                f"chmod o= {file.path}; then {_ROTATIONS.get(PurePath(file.path).name, 'make it anew')}",
             )
         if file.shared and (file.gid != group or not file.mode & 0o040):
             yield Finding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stackgen import stack
@@ -44,10 +45,18 @@ def _of_stack(folder: StackFolder, settings: StackSettings, docker: facts.Docker
     yield from checks.check_name(name)
     clock = probes.probe_clock()
     certificates = probes.probe_certificates(folder, settings, now=clock.now)
+    if not running:
+        # Whoever answers on the port then is somebody else.
+        certificates = replace(certificates, served=None)
     yield from checks.check_certificates(certificates, settings.host, now=clock.now)
     trusts = probes.probe_trust(settings, docker)
     yield from checks.check_trust(
-        docker.engine, trusts, certificates.chain, authority=settings.authority, addresses=name.addresses
+        docker.engine,
+        trusts,
+        certificates.chain,
+        authority=settings.authority,
+        authority_file="certs/ca.crt" if settings.tls == "local" else "YOUR-AUTHORITY.crt",
+        addresses=name.addresses,
     )
     yield from checks.check_clock(clock)
     disk = probes.probe_disk(folder, settings, docker)

@@ -169,7 +169,8 @@ def trust(*authorities, engine="docker"):
 def trust_findings(engine, trusts, addresses=("192.0.2.5",)):
     """What is said of these engines."""
     chain = CERTIFICATES.chain
-    return list(checks.check_trust(engine, trusts, chain, authority=HOST, addresses=addresses))
+    file = "certs/ca.crt"
+    return list(checks.check_trust(engine, trusts, chain, authority=HOST, authority_file=file, addresses=addresses))
 
 
 def test_an_engine_that_does_not_trust_gets_the_exact_line():
@@ -221,6 +222,21 @@ def test_the_disk(changes, found):
 def test_secret_files(changes, found):
     """Nobody else reads them, the containers do."""
     assert kinds(checks.check_files([replace(SECRET, **changes)], group=10001)) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("secrets/http_secret", "stackgen rotate http-secret"),
+        ("secrets/admin_password", "stackgen rotate password"),
+        ("certs/privkey.pem", "stackgen rotate tls"),
+        ("ca/ca.key", "stackgen rotate ca"),
+    ],
+)
+def test_a_secret_that_was_open_gets_the_command_that_rotates_it(path, command):
+    """Closing the file does not take back what was read."""
+    (finding,) = checks.check_files([replace(SECRET, path=path, mode=0o644)], group=10001)
+    assert finding.remedy.startswith(f"chmod o= {path}; then {command}")
 
 
 def test_the_storage_folder_belongs_to_the_registry():
