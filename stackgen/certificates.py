@@ -179,7 +179,9 @@ def load_authority(folder: StackFolder) -> issuing.Pair:
     try:
         return issuing.load_authority(certificate=certificate_file.read_bytes(), key=key_file.read_bytes())
     except OSError as error:
-        raise StackgenError(f"{error.filename} can't be read: {error.strerror}", hint="stackgen render") from None
+        raise StackgenError(
+            f"{error.filename} can't be read: {error.strerror}", hint=stackgen_line(folder, "render")
+        ) from None
     except ValueError:
         raise StackgenError(f"{key_file} is no key of stackgen's", hint="move ca/ away and render again") from None
 

@@ -13,6 +13,7 @@ from stackgen.dotenv import ParsedEnv, Problem, parse_dotenv
 from stackgen.errors import StackgenError
 from stackgen.profiles import BASE, load_profiles
 from stackgen.settings import StackSettings
+from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,7 +60,7 @@ def load_settings(folder: StackFolder) -> StackSettings:
     """The settings of a stack; StackgenError with every problem of its `.env`."""
     read = read_settings(read_env(folder))
     if read.settings is None:
-        raise StackgenError(describe(read.problems), hint=f"edit {folder.env}, then run the command again")
+        raise StackgenError(describe(read.problems), hint=f"edit {shell_line(folder.env)}, then run the command again")
     return read.settings
 
 
@@ -70,7 +71,7 @@ def read_env(folder: StackFolder) -> str:
     except FileNotFoundError:
         raise StackgenError(
             f"there is no stack in {folder.root}: {folder.env.name} is missing",
-            hint=f"make one: stackgen init {folder.root}",
+            hint=f"make one: {shell_line('stackgen', 'init', folder.root)}",
         ) from None
     except UnicodeDecodeError as error:
         raise StackgenError(

@@ -14,6 +14,7 @@ from stackgen.env_file import describe, read_settings
 from stackgen.errors import StackgenError
 from stackgen.folder import ENV, OVERRIDE, STATE, StackFolder
 from stackgen.hosting import prepare_storage
+from stackgen.shell import printable
 from stackgen.stack import draft_with
 from stackgen.writing import exclusive, write_changes
 
@@ -41,6 +42,7 @@ def compose_env(given: Mapping[str, str]) -> str:
 
 def check_target(root: Path) -> None:
     """StackgenError unless a stack can be made there."""
+    printable(root)
     if root.is_symlink() and not root.exists():
         raise StackgenError(f"{root} is a link to nowhere", hint="remove it, or choose another folder")
     if not root.exists():

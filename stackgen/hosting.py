@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen.errors import StackgenError
+from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,11 +89,13 @@ def prepare_storage(folder: StackFolder, settings: StackSettings) -> None:
     except OSError as error:
         raise StackgenError(
             f"STORAGE_DIR {place} can't be made: {error.strerror}",
-            hint=f"make it yourself: sudo install -d -o {uid} -g {gid} -m 750 {place}",
+            hint="make it yourself: "
+            + shell_line("sudo", "install", "-d", "-o", str(uid), "-g", str(gid), "-m", "750", place),
         ) from None
     owner = place.stat()
     if owner.st_uid != uid:
         raise StackgenError(
             f"STORAGE_DIR {place} belongs to uid {owner.st_uid}, and the registry runs as {uid}",
-            hint=f"sudo chown -R {uid}:{gid} {place}; or set REGISTRY_USER={owner.st_uid}:{owner.st_gid}",
+            hint=shell_line("sudo", "chown", "-R", f"{uid}:{gid}", place)
+            + f"; or set REGISTRY_USER={owner.st_uid}:{owner.st_gid}",
         )

@@ -15,7 +15,9 @@ from stackgen.doctor.checks import check_docker
 from stackgen.doctor.findings import Kind
 from stackgen.embedded import serving_process
 from stackgen.env_file import load_settings
+from stackgen.errors import StackgenError
 from stackgen.rotation.status import load_status
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,12 +85,19 @@ def _trouble(docker: facts.Docker) -> Iterator[Line]:
 
 def _due(folder: StackFolder, settings: StackSettings, *, now: dt.datetime) -> Iterator[Line]:
     """Rotations, a render, pins."""
-    for age in load_status(folder, settings, now=now):
+    try:
+        ages = load_status(folder, settings, now=now)
+    except StackgenError as error:
+        yield Line("secrets", f"{error.message}: {error.hint}")
+        ages = []
+    for age in ages:
         if age.due:
-            yield Line(age.what, f"{age.remark or f'{age.age_text} old'}: stackgen rotate --help")
+            yield Line(
+                age.what, f"{age.remark or f'{age.age_text} old'}: {stackgen_line(folder, 'rotate', '--status')}"
+            )
     pending = [change for change in stack.draft(folder).changes if change.action in CHANGING]
     if pending:
-        yield Line("render", f"{len(pending)} files differ from .env: stackgen plan")
+        yield Line("render", f"{len(pending)} files differ from .env: {stackgen_line(folder, 'plan')}")
 
 
 def _upkeep(folder: StackFolder, *, now: dt.datetime) -> Iterator[Line]:

@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stackgen.errors import StackgenError
+
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
 
@@ -19,6 +21,22 @@ def stackgen_line(folder: StackFolder, *words: str | Path) -> str:
     """A command of stackgen's for this stack, to be typed where the present one was."""
     where = () if folder.root == Path() else (folder.root,)
     return shell_line("stackgen", *words, *where)
+
+
+def compose_line(folder: StackFolder, *words: str) -> str:
+    """A command of Compose's for this stack, from wherever one is."""
+    line = shell_line("docker", "compose", *words)
+    return line if folder.root == Path() else f"{shell_line('cd', folder.root)} && {line}"
+
+
+def printable(path: Path) -> Path:
+    """The path; StackgenError for one that no line that is printed, and no line of a file, could hold."""
+    if str(path).isprintable():
+        return path
+    raise StackgenError(
+        f"{str(path)!a} holds a line break or another character that can't be printed",
+        hint="choose a folder whose name can be typed",
+    )
 
 
 def _path(path: Path) -> str:

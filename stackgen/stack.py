@@ -13,6 +13,7 @@ from stackgen.errors import StackgenError
 from stackgen.lockfile import Lock, load_lock
 from stackgen.planning import PlanInputs, StackPlan, plan_stack
 from stackgen.profiles import load_profiles
+from stackgen.shell import stackgen_line
 from stackgen.writing import read_disk
 
 if TYPE_CHECKING:
@@ -53,4 +54,6 @@ def load_pins(folder: StackFolder) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise StackgenError(f"{folder.images_lock} can't be read: {error}", hint="make it anew: stackgen pin") from None
+        raise StackgenError(
+            f"{folder.images_lock} can't be read: {error}", hint=f"make it anew: {stackgen_line(folder, 'pin')}"
+        ) from None

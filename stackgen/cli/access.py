@@ -20,6 +20,7 @@ from stackgen.env_file import load_settings
 from stackgen.errors import ExitCode, StackgenError
 from stackgen.rotation.secrets import load_users
 from stackgen.secret_files import SHARED, put_file
+from stackgen.shell import stackgen_line
 from stackgen.writing import exclusive
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def check(folder: StackFolder, user: str, action: str, repository: str) -> int:
     if user == ANYBODY and user in known:
         warn(f"this is about callers who do not log in, not about the user {user!r}")
     elif user != ANYBODY and user not in known:
-        warn(f"there is no user {user!r} yet, so nobody can log in as one: stackgen users add {user}")
+        add = stackgen_line(folder, "users", "add", user)
+        warn(f"there is no user {user!r} yet, so nobody can log in as one: {add}")
     decision = decide(rules, identity, Action(action), repository)
     say(f"{'allowed' if decision.allowed else 'denied'}: {decision.reason}")
     return ExitCode.OK if decision.allowed else ExitCode.REFUSED
@@ -120,7 +122,7 @@ def _load_rules(folder: StackFolder) -> Rules:
     except FileNotFoundError:
         raise StackgenError(
             f"{folder.access} is missing: the registry lets nobody do anything after its next start",
-            hint="make it anew: stackgen access reset",
+            hint=f"make it anew: {stackgen_line(folder, 'access', 'reset')}",
         ) from None
     except OSError as error:
         raise StackgenError(f"{folder.access} can't be read: {error.strerror}", hint="ls -l secrets") from None

@@ -12,6 +12,7 @@ import click
 from stackgen.cli.options import examples, stack_argument
 from stackgen.errors import StackgenError
 from stackgen.running import running_services
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -43,7 +44,8 @@ def _registry(folder: StackFolder) -> list[str]:
         return [sys.executable, "-m", "registry_app", "garbage-collect"]
     if not folder.compose.exists():
         raise StackgenError(
-            "this stack has no compose.yaml", hint="write it: stackgen render; or start it: stackgen serve"
+            "this stack has no compose.yaml",
+            hint=f"write it: {stackgen_line(folder, 'render')}; or start it: {stackgen_line(folder, 'serve')}",
         )
     if not shutil.which("docker"):
         raise StackgenError("there is no docker command here", hint="run this where the stack runs")

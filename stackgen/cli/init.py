@@ -18,6 +18,7 @@ from stackgen.cli.terminal import warn
 from stackgen.env_file import NAMES, near_name, read_env
 from stackgen.errors import StackgenError
 from stackgen.folder import StackFolder
+from stackgen.shell import shell_line, stackgen_line
 from stackgen.writing import exclusive
 
 LOCAL_PORTS = {"https": 8443, "http": 8080}
@@ -69,7 +70,7 @@ def command(
     if folder.is_stack():
         raise StackgenError(
             f"{directory} is a stack already, and stays as it is",
-            hint=f"edit {folder.env}, then: stackgen plan {directory} && stackgen render {directory}",
+            hint=f"edit {shell_line(folder.env)}, then: {stackgen_line(folder, 'plan')} && {stackgen_line(folder, 'render')}",
         )
     founding.check_target(directory)
     if folder.env.exists():

@@ -44,8 +44,9 @@ def _tell_trust(settings: StackSettings) -> None:
         return
     say()
     heading("Trust the stack's own CA, once on each machine that pushes or pulls:")
+    ca = Path(settings.certs_dir) / "ca.crt"
     for engine, place in trust_places(settings.authority).items():
-        command_line(f"sudo install -Dm644 certs/ca.crt {place}", engine)
+        command_line(shell_line("sudo", "install", "-Dm644", ca, Path(place)), engine)
     if settings.is_local:
         url, folder = settings.external_url, f"/etc/containerd/certs.d/{settings.authority}"
         toml = f'server = "{url}"\\n[host."{url}"]\\nca = "{folder}/ca.crt"\\n'

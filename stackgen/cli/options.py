@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from stackgen.errors import StackgenError
 from stackgen.folder import ENV, StackFolder
+from stackgen.shell import printable, shell_line
 from stackgen.values import parse_duration
 
 
@@ -22,12 +23,12 @@ class StackFolderType(click.ParamType[StackFolder]):
         """The folder; StackgenError when it holds no stack."""
         if isinstance(value, StackFolder):
             return value
-        folder = StackFolder(Path(str(value)))
+        folder = StackFolder(printable(Path(str(value))))
         if not folder.env.is_file():
-            target = "" if str(value) == "." else f" {value}"
+            make = shell_line("stackgen", "init", Path("mystack") if folder.root == Path() else folder.root)
             raise StackgenError(
                 f"there is no stack in {folder.root.resolve()}: no {ENV}",
-                hint=f"make one: stackgen init{target or ' mystack'}; or name the stack's folder",
+                hint=f"make one: {make}; or name the stack's folder",
             )
         return folder
 

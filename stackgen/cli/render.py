@@ -13,6 +13,7 @@ from stackgen.credentials import ensure_credentials
 from stackgen.diffing import CHANGING, Action, Change
 from stackgen.errors import StackgenError
 from stackgen.hosting import prepare_storage
+from stackgen.shell import compose_line, shell_line, stackgen_line
 from stackgen.writing import exclusive, write_changes
 
 if TYPE_CHECKING:
@@ -33,17 +34,19 @@ def command(folder: StackFolder, overwrite: tuple[str, ...]) -> None:
     with exclusive(folder):
         draft = stack.draft(folder, overwrite=frozenset(overwrite))
         if unknown := set(overwrite) - {change.path for change in draft.changes}:
-            raise StackgenError(f"not a rendered file: {', '.join(sorted(unknown))}", hint="see: stackgen plan")
+            raise StackgenError(
+                f"not a rendered file: {', '.join(sorted(unknown))}", hint=f"see: {stackgen_line(folder, 'plan')}"
+            )
         ensure_credentials(folder, draft.settings)
         verdict = _ensure_certificates(folder, draft.settings)
         prepare_storage(folder, draft.settings)
         write_changes(folder, draft.changes, draft.lock, bridge=draft.bridge)
     if interrupted:
-        warn("an interrupted command was finished first; run: docker compose up -d --wait")
+        warn(f"an interrupted command was finished first; run: {compose_line(folder, 'up', '-d', '--wait')}")
     if verdict is None or not verdict.reason or any(change.action in CHANGING for change in draft.changes):
-        tell(draft.changes)
+        tell(folder, draft.changes)
     if verdict is not None:
-        tell_certificate(verdict)
+        tell_certificate(folder, verdict)
 
 
 def _ensure_certificates(folder: StackFolder, settings: StackSettings) -> Verdict | None:
@@ -55,7 +58,7 @@ def _ensure_certificates(folder: StackFolder, settings: StackSettings) -> Verdic
     return ensure_certificates(folder, settings)
 
 
-def tell(changes: tuple[Change, ...]) -> None:
+def tell(folder: StackFolder, changes: tuple[Change, ...]) -> None:
     """What was done, by file."""
     done = [change for change in changes if change.action in CHANGING]
     if not done:
@@ -67,14 +70,14 @@ def tell(changes: tuple[Change, ...]) -> None:
     for change in done:
         if change.action is Action.BESIDE:
             warn(f"{change.path} is yours and stays; its new version is {change.target}:")
-            say(f"  diff -u {change.path} {change.target}")
-    say("run: docker compose up -d --wait")
+            say("  " + shell_line("diff", "-u", folder.root / change.path, folder.root / change.target))
+    say(f"run: {compose_line(folder, 'up', '-d', '--wait')}")
 
 
-def tell_certificate(verdict: Verdict) -> None:
+def tell_certificate(folder: StackFolder, verdict: Verdict) -> None:
     """What became of certificate and key."""
     if verdict.reason:
         warn(f"made a new certificate and key: {verdict.reason}")
-        say("a running nginx takes them up with: docker compose restart nginx")
+        say(f"a running nginx takes them up with: {compose_line(folder, 'restart', 'nginx')}")
     for fault in verdict.worries:
         warn(f"{fault.text}: {fault.remedy}")

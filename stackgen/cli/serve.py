@@ -20,7 +20,7 @@ from stackgen.errors import StackgenError
 from stackgen.hosting import port_is_free, propose_port
 from stackgen.registry_config import embedded_place, render_config
 from stackgen.rotation.secrets import load_users
-from stackgen.shell import shell_line, stackgen_line
+from stackgen.shell import compose_line, shell_line, stackgen_line
 from stackgen.writing import exclusive, write_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _check(folder: StackFolder, settings: StackSettings, place: Place, port: int
         raise StackgenError(
             f"STORAGE_DIR {place.data} belongs to uid {owner}, as whom the stack's own registry runs: what root stores "
             "there, that one could not change",
-            hint="docker compose up -d --wait; or serve another stack, made without STORAGE_DIR",
+            hint=f"{compose_line(folder, 'up', '-d', '--wait')}; or serve another stack, made without STORAGE_DIR",
         )
     faults = find_stack_faults(folder, settings, dt.datetime.now(dt.UTC))
     if stopping := tuple(fault for fault in faults if fault.kind.stops_a_server):

@@ -12,6 +12,7 @@ import click
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import heading, say, warn
 from stackgen.overview import Overview, look_at
+from stackgen.shell import compose_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -28,10 +29,10 @@ def command(folder: StackFolder, *, as_json: bool) -> None:
     if as_json:
         say(json.dumps(overview.as_json(), indent=2))
     else:
-        _show(overview)
+        _show(folder, overview)
 
 
-def _show(overview: Overview) -> None:
+def _show(folder: StackFolder, overview: Overview) -> None:
     heading(f"{overview.project}  {overview.address}")
     for service in overview.services:
         state = service.health or service.state
@@ -41,7 +42,7 @@ def _show(overview: Overview) -> None:
     if overview.embedded is not None:
         say(f"  embedded        serves without Docker, process {overview.embedded}")
     elif not overview.services and not overview.trouble:
-        say("  nothing runs: docker compose up -d --wait")
+        say(f"  nothing runs: {compose_line(folder, 'up', '-d', '--wait')}")
     if overview.disk is not None:
         disk = overview.disk
         used = 1 - disk.free / disk.total if disk.total else 0.0

@@ -21,6 +21,7 @@ from stackgen.rotation.journal import carry_out
 from stackgen.rotation.records import load_records, save_records
 from stackgen.rotation.secrets import load_users, plan_password, require_user
 from stackgen.secret_files import SHARED, put_file
+from stackgen.shell import stackgen_line
 from stackgen.writing import exclusive
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def remove(folder: StackFolder, name: str) -> None:
     record(folder, "user-remove", subject=name)
     say(f"removed {name}")
     if not load_users(folder).hashes:
-        warn("there is no user left, so nobody can log in: stackgen users add NAME")
+        warn(f"there is no user left, so nobody can log in: {stackgen_line(folder, 'users', 'add', 'NAME')}")
 
 
 @command.command("list", epilog=examples("stackgen users list", "stackgen users list --json"))
@@ -138,7 +139,9 @@ def list_(folder: StackFolder, *, as_json: bool) -> None:
 
 def _require_absent(folder: StackFolder, name: str) -> None:
     if name in load_users(folder).hashes:
-        raise StackgenError(f"{name!r} is a user already", hint=f"a new password: stackgen users passwd {name}")
+        raise StackgenError(
+            f"{name!r} is a user already", hint=f"a new password: {stackgen_line(folder, 'users', 'passwd', name)}"
+        )
 
 
 def _days(seconds: float) -> str:

@@ -14,7 +14,7 @@ from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import say, warn
 from stackgen.env_file import describe, read_env, read_settings
 from stackgen.errors import ExitCode, StackgenError
-from stackgen.shell import stackgen_line
+from stackgen.shell import shell_line, stackgen_line
 
 if TYPE_CHECKING:
     from stackgen.certificate_pair import Fault
@@ -38,7 +38,7 @@ def command(ctx: click.Context, folder: StackFolder, *, as_json: bool) -> None:
         say(json.dumps({"problems": problems, "foreign": list(read.foreign), "certificate": faults}, indent=2))
         ctx.exit(ExitCode.REFUSED if problems or faults else ExitCode.OK)
     if read.problems:
-        raise StackgenError(describe(read.problems), hint=f"edit {folder.env}")
+        raise StackgenError(describe(read.problems), hint=f"edit {shell_line(folder.env)}")
     if read.foreign:
         warn(f"no settings of stackgen, left to Compose: {', '.join(read.foreign)}")
     if verdict.obstacles:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 from itertools import pairwise
-from pathlib import PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen.certificate_pair import FaultKind, signed_by
 from stackgen.doctor.findings import Finding, Kind
+from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -218,7 +219,7 @@ def check_trust(
     chain: tuple[x509.Certificate, ...],
     *,
     authority: str,
-    authority_file: str,
+    authority_file: Path,
     addresses: tuple[str, ...],
 ) -> Iterator[Finding]:
     """Whether each engine here accepts the registry's certificate; the line that mends it where it does not."""
@@ -237,7 +238,7 @@ def check_trust(
                 Kind.ENGINE_DISTRUSTS,
                 trust.engine,
                 f"its pushes and pulls to {authority} will fail: certificate signed by unknown authority",
-                f"sudo install -D -m 644 {authority_file} {trust.place}",
+                shell_line("sudo", "install", "-D", "-m", "644", authority_file, Path(trust.place)),
             )
 
 
@@ -293,7 +294,18 @@ _ROTATIONS = {
 
 def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]:
     """Modes of secrets: nobody else may read them, the containers must."""
+    files = tuple(files)
+    if hidden := next((file for file in files if file.hidden), None):
+        yield Finding(
+            Kind.SECRETS_HIDDEN,
+            str(Path(hidden.path).parent),
+            "you may not look into it, so its files were not examined",
+            "run doctor as the user who made the stack, or with sudo",
+        )
     for file in files:
+        if file.hidden:
+            continue
+        path = Path(file.path)
         if file.mode is None:
             yield Finding(Kind.SECRET_MISSING, file.path, "it is missing", "stackgen render makes what is missing")
             continue
@@ -302,14 +314,14 @@ def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]
                 Kind.SECRET_OPEN,
                 file.path,
                 f"its mode is {file.mode:04o}: everybody here can read it",
-                f"chmod o= {file.path}; then {_ROTATIONS.get(PurePath(file.path).name, 'make it anew')}",
+                f"{shell_line('chmod', 'o=', path)}; then {_ROTATIONS.get(path.name, 'make it anew')}",
             )
         if file.shared and (file.gid != group or not file.mode & 0o040):
             yield Finding(
                 Kind.SECRET_GROUP,
                 file.path,
                 f"group {file.gid}, mode {file.mode:04o}: the containers' group {group} can't read it",
-                f"sudo chgrp {group} {file.path} && chmod g+r {file.path}",
+                shell_line("sudo", "chgrp", str(group), path) + " && " + shell_line("chmod", "g+r", path),
             )
 
 
@@ -318,12 +330,13 @@ def check_storage(storage: facts.File | None, *, owner: str) -> Iterator[Finding
     if storage is None:
         return
     if storage.mode is None or f"{storage.uid}:{storage.gid}" != owner:
+        path = Path(storage.path)
         have = "it is missing" if storage.mode is None else f"it belongs to {storage.uid}:{storage.gid}"
         yield Finding(
             Kind.STORAGE_OWNER,
             storage.path,
             f"{have}, and the registry runs as {owner}",
-            f"sudo install -d {storage.path} && sudo chown -R {owner} {storage.path}",
+            shell_line("sudo", "install", "-d", path) + " && " + shell_line("sudo", "chown", "-R", owner, path),
         )
 
 

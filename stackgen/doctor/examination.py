@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen import stack
@@ -11,6 +12,7 @@ from stackgen.doctor import checks, probes
 from stackgen.doctor.findings import Finding, Kind
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +57,9 @@ def _of_stack(folder: StackFolder, settings: StackSettings, docker: facts.Docker
         trusts,
         certificates.chain,
         authority=settings.authority,
-        authority_file="certs/ca.crt" if settings.tls == "local" else "YOUR-AUTHORITY.crt",
+        authority_file=folder.resolve(settings.certs_dir) / "ca.crt"
+        if settings.tls == "local"
+        else Path("YOUR-AUTHORITY.crt"),
         addresses=name.addresses,
     )
     yield from checks.check_clock(clock)
@@ -73,5 +77,9 @@ def _pending(folder: StackFolder) -> Iterator[Finding]:
         return
     if pending:
         some = ", ".join(pending[:3]) + (f" and {len(pending) - 3} more" if len(pending) > 3 else "")  # noqa: PLR2004
-        yield Finding(Kind.RENDER_PENDING, str(folder.root), f"render would change {some}",
-                      "stackgen plan; stackgen render && docker compose up -d --wait")  # fmt: skip
+        yield Finding(
+            Kind.RENDER_PENDING,
+            str(folder.root),
+            f"render would change {some}",
+            f"{stackgen_line(folder, 'plan')}; {stackgen_line(folder, 'render')}",
+        )

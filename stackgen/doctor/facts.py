@@ -116,6 +116,8 @@ class File:
     gid: int = -1
     shared: bool = False
     """Whether a container has to read it."""
+    hidden: bool = False
+    """Whether whoever asks may not look."""
 
 
 @dataclass(frozen=True, slots=True)

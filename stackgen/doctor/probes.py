@@ -246,10 +246,15 @@ def probe_files(folder: StackFolder, settings: StackSettings) -> tuple[facts.Fil
     """Every secret of the stack; those that a container reads are marked."""
     shared = [folder.htpasswd, folder.http_secret, folder.access]
     shared += [folder.root / path for profile in load_profiles() for path in profile.secrets]
-    private = [path for path in (folder.admin_password, folder.authority / "ca.key") if path.exists()]
+    private = [path for path in (folder.admin_password, folder.authority / "ca.key") if _is_there(path)]
     key = folder.resolve(settings.certs_dir) / "privkey.pem"
-    shared += [key] if key.exists() else []
+    shared += [key] if _is_there(key) else []
     return (*(probe_file(path, shared=True) for path in shared), *(probe_file(path) for path in private))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file exists; not where one may not look, unlike Path.exists, which raises."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def probe_storage(folder: StackFolder, settings: StackSettings) -> facts.File | None:
@@ -261,8 +266,8 @@ def probe_file(path: Path, *, shared: bool = False) -> facts.File:
     """Owner and mode of a file or folder."""
     try:
         status = path.stat()
-    except OSError:
-        return facts.File(str(path), None, shared=shared)
+    except OSError as error:
+        return facts.File(str(path), None, shared=shared, hidden=isinstance(error, PermissionError))
     return facts.File(str(path), status.st_mode & 0o7777, status.st_uid, status.st_gid, shared)
 
 

@@ -16,6 +16,7 @@ from stackgen.rotation.journal import Rotation
 from stackgen.rotation.records import Record, load_records
 from stackgen.rotation.steps import Put
 from stackgen.secret_files import PUBLIC
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,8 @@ def plan_authority(folder: StackFolder, settings: StackSettings, *, now: dt.date
         except ValueError:
             raise StackgenError(
                 "this stack's authority can't vouch for the next one, as it may sign leaves alone",
-                hint="give the new one to the clients at once: stackgen rotate ca --keep-old 0s",
+                hint="give the new one to the clients at once: "
+                + stackgen_line(folder, "rotate", "--keep-old", "0s", "ca"),
             ) from None
     leaf = issuing.issue(new, hosts_of(settings), now=now)
     serving, authority, name = serving_pair(folder, settings), authority_pair(folder), generation_name(now)
@@ -85,7 +87,9 @@ def plan_undo(folder: StackFolder, settings: StackSettings, what: str, *, now: d
     """The generation before the last rotation of `tls` or `ca` is in force again."""
     record = load_records(folder).get(what)
     if record is None or record.previous is None:
-        raise StackgenError(f"no rotation of {what} to undo", hint=f"see: stackgen rotate --status {folder.root}")
+        raise StackgenError(
+            f"no rotation of {what} to undo", hint=f"see: {stackgen_line(folder, 'rotate', '--status')}"
+        )
     serving, authority = serving_pair(folder, settings), authority_pair(folder)
     back = Record(now.timestamp())
     if what == "tls":
@@ -93,7 +97,8 @@ def plan_undo(folder: StackFolder, settings: StackSettings, what: str, *, now: d
         return Rotation("TLS key and certificate, back", tuple(steps), reloads=True, records={"tls": back})
     if record.leaf is None or serving.in_force(folder.root) != authority.in_force(folder.root):
         raise StackgenError(
-            "the certificate was rotated after the authority", hint="undo that first: stackgen rotate tls --undo"
+            "the certificate was rotated after the authority",
+            hint=f"undo that first: {stackgen_line(folder, 'rotate', '--undo', 'tls')}",
         )
     certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
     # First what clients fetch: the certificate in force is believed by whoever trusts the old authority, too.

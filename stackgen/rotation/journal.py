@@ -20,6 +20,7 @@ from stackgen.rotation.records import Record, load_records, save_records
 from stackgen.rotation.steps import Step, step_from_json
 from stackgen.running import ReloadError, hand_over, reload_certificate
 from stackgen.secret_files import PRIVATE, put_file, sync_folder
+from stackgen.shell import compose_line, stackgen_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -59,7 +60,7 @@ def resume(folder: StackFolder, settings: StackSettings) -> Rotation | None:
     except (ValueError, KeyError, TypeError) as error:
         raise StackgenError(
             f"{folder.rotation_journal} can't be understood: {type(error).__name__}",
-            hint=f"move it away, then look at: stackgen rotate --status {folder.root}",
+            hint=f"move it away, then look at: {stackgen_line(folder, 'rotate', '--status')}",
         ) from None
     _finish(folder, settings, rotation)
     return rotation
@@ -79,7 +80,7 @@ def _finish(folder: StackFolder, settings: StackSettings, rotation: Rotation) ->
         _forget(folder)
         raise StackgenError(
             f"{rotation.title}: {error}; the old one is back in force",
-            hint=f"see: docker compose logs --tail 20 {error.service}",
+            hint=f"see: {compose_line(folder, 'logs', '--tail', '20', error.service)}",
         ) from None
     for step in rotation.after:
         step.carry_out(folder.root)

@@ -16,6 +16,7 @@ from stackgen.rotation.records import Record
 from stackgen.rotation.steps import Put, SetHash
 from stackgen.running import why_out_of_reach
 from stackgen.secret_files import PRIVATE
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
     from registry_app.auth.htpasswd import Users
@@ -35,9 +36,15 @@ def load_users(folder: StackFolder) -> Users:
         return parse_htpasswd(folder.htpasswd.read_bytes())
     except FileRefusedError as error:
         raise StackgenError(f"{folder.htpasswd}: {error}", hint="mend the lines, or take them out") from None
+    except PermissionError:
+        raise StackgenError(
+            f"{folder.htpasswd} can't be read: it is its owner's and the containers' alone",
+            hint="run this as the user who made the stack, or with sudo",
+        ) from None
     except OSError as error:
         raise StackgenError(
-            f"{folder.htpasswd} can't be read: {error.strerror}", hint="stackgen render makes it where it is missing"
+            f"{folder.htpasswd} can't be read: {error.strerror}",
+            hint=f"make it where it is missing: {stackgen_line(folder, 'render')}",
         ) from None
 
 
@@ -49,7 +56,7 @@ def require_user(folder: StackFolder, user: str) -> None:
     import difflib  # noqa: PLC0415  (for the mistake alone)
 
     near = difflib.get_close_matches(user, users, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "see: stackgen users list"
+    hint = f"did you mean {near[0]!r}?" if near else f"see: {stackgen_line(folder, 'users', 'list')}"
     raise StackgenError(f"there is no user {user!r} in {folder.htpasswd}", hint=hint)
 
 
@@ -61,7 +68,7 @@ def plan_password(
     htpasswd = folder.htpasswd.relative_to(folder.root).as_posix()
     change = partial(SetHash, htpasswd, user, hash_password(password), settings.secrets_gid)
     steps: list[Step] = [change(old_until)]
-    remark = f"if nobody was told the new one, set another: stackgen users passwd {user}"
+    remark = f"if nobody was told the new one, set another: {stackgen_line(folder, 'users', 'passwd', user)}"
     if user == settings.registry_admin_user and folder.admin_password.exists():
         place = folder.admin_password.relative_to(folder.root).as_posix()
         kept = folder.previous_password.relative_to(folder.root).as_posix()
@@ -80,7 +87,8 @@ def plan_password_undo(folder: StackFolder, settings: StackSettings, user: str, 
     if len(hashes) < 2:  # noqa: PLR2004  (the one in force and the one before)
         raise StackgenError(
             f"the password that {user} had before is no longer valid",
-            hint="it stays valid for the time that --keep-old gives; set a new one: stackgen users passwd",
+            hint="--keep-old says for how long it counts; set a new one: "
+            + stackgen_line(folder, "users", "passwd", user),
         )
     htpasswd = folder.htpasswd.relative_to(folder.root).as_posix()
     steps: list[Step] = [SetHash(htpasswd, user, hashes[1].text.decode(), settings.secrets_gid)]
@@ -102,7 +110,9 @@ def plan_http_secret_undo(folder: StackFolder, settings: StackSettings, *, now: 
     found = parse_secrets(_read_http_secret(folder))
     valid = [secret for secret in found if secret.until is not None and now < secret.until]
     if not valid:
-        raise StackgenError("the http secret before this one has run out", hint="stackgen rotate http-secret")
+        raise StackgenError(
+            "the http secret before this one has run out", hint=stackgen_line(folder, "rotate", "http-secret")
+        )
     current, previous = found[0], valid[0]
     until = datetime.fromtimestamp(previous.until or now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     content = previous.text + f"\n#previous {until} ".encode() + current.text + b"\n"

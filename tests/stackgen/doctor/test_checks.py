@@ -169,7 +169,7 @@ def trust(*authorities, engine="docker"):
 def trust_findings(engine, trusts, addresses=("192.0.2.5",)):
     """What is said of these engines."""
     chain = CERTIFICATES.chain
-    file = "certs/ca.crt"
+    file = Path("certs/ca.crt")
     return list(checks.check_trust(engine, trusts, chain, authority=HOST, authority_file=file, addresses=addresses))
 
 

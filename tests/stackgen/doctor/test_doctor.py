@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,30 @@ def test_every_finding_is_explained_and_nothing_else():
     assert headings == [kind.name for kind in Kind]
     for kind in Kind:
         assert f"### {kind.name}\n\n*{kind.severity.name.lower()}* · {kind.meaning}" in page, kind.name
+
+
+def test_status_and_doctor_say_why_no_container_can_be_seen(stackgen, folder, tmp_path, monkeypatch):
+    """No docker command, or an engine that does not answer; the rest is shown all the same."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    for docker in ("Cannot connect to the Docker daemon", "there is no docker command on the PATH"):
+        shown = stackgen("status", folder.root)
+        assert docker in shown.stderr
+        assert "https://registry.example.com" in shown.stdout
+        assert "nothing runs" not in shown.stdout
+        assert docker in stackgen("doctor", folder.root, code=1).stdout
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
+def test_whoever_may_not_see_the_secrets_still_sees_the_rest(folder):
+    """A colleague's status and doctor name what was left out, and who could look."""
+    for part in folder.root.resolve().parents:
+        if part.is_relative_to("/tmp") and part != Path("/tmp"):
+            part.chmod(0o755)
+    for command, told in (("status", "secrets"), ("doctor", "SECRETS_HIDDEN")):
+        other = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-m", "stackgen"]
+        environ = {**os.environ, "DOCKER_HOST": "unix:///nobody.sock", "HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run([*other, command, folder.root], env=environ, capture_output=True, text=True, check=False)
+        assert told in done.stdout, done.stderr
+        assert "the user who made the stack" in done.stdout
+        assert "bug" not in done.stderr
