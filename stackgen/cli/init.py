@@ -70,7 +70,7 @@ def command(
     if folder.is_stack():
         raise StackgenError(
             f"{directory} is a stack already, and stays as it is",
-            hint=f"edit {shell_line(folder.env)}, then: {stackgen_line(folder, 'plan')} && {stackgen_line(folder, 'render')}",
+            hint=f"edit {shell_line(folder.env)}, then: {stackgen_line(folder, 'render')}",
         )
     founding.check_target(directory)
     if folder.env.exists():
