@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import ssl
 import subprocess
@@ -111,3 +113,18 @@ def test_users_come_and_go_on_a_running_stack(stack: LiveStack) -> None:
     succeed([*command, "remove", "carol", stack.folder], within=60)
     time.sleep(2)
     assert stack.try_docker(*login, stdin=password).returncode != 0
+
+
+def test_a_guesser_cannot_choose_the_address_under_which_it_is_noted(stack: LiveStack) -> None:
+    """What a client says of itself in headers ends at nginx; each guess has its line, without the password."""
+    wrong = base64.b64encode(f"{stack.user}:a-guess".encode()).decode()
+    forged = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X_Forwarded_For", "X-Forwarded-Host", "X-Client-IP")
+    for name in forged:
+        headers = {"Authorization": f"Basic {wrong}", name: "198.51.100.7"}
+        assert stack.ask_as_stranger("/v2/", headers=headers).status in {401, 429}
+    told = stack.compose("exec", "-T", "registry", "cat", "/var/log/registry/audit.logins.log").stdout
+    noted = [json.loads(line) for line in told.splitlines()][-len(forged) :]
+    assert [(line["event"], line["user"]) for line in noted] == [("login", stack.user)] * len(forged)
+    assert "198.51.100.7" not in told
+    assert "a-guess" not in told
+    assert wrong not in told
