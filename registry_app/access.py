@@ -10,7 +10,7 @@ from registry_app.auth.authentication import Authenticator
 from registry_app.auth.authorization import Authorizer
 from registry_app.auth.htpasswd import Users, parse_htpasswd
 from registry_app.auth.policy import ANYONE_EVERYTHING, EVERY_USER_EVERYTHING, NOBODY
-from registry_app.auth.verification import Verifier
+from registry_app.auth.verification import Verifier, places_among
 from registry_app.auth.watched import WatchedFile
 
 if TYPE_CHECKING:
@@ -51,7 +51,13 @@ def build_access(
     checks["users"] = lambda: users.why_stale() or "; ".join(users.current().problems) or None
     remembered = traffic.login_remembered if traffic is not None else lambda _: None
     authenticator = Authenticator(
-        Verifier(users.current, users.latest, shared=logins, on_lookup=remembered),
+        Verifier(
+            users.current,
+            users.latest,
+            shared=logins,
+            places=places_among(settings.threads),
+            on_lookup=remembered,
+        ),
         realm=settings.htpasswd.realm,
         on_failure=_failure_recorder(failures, traffic),
     )

@@ -26,7 +26,15 @@ FRESH = 300.0
 """Seconds after its last use for which a verified credential needs no check."""
 REMEMBERED = 4096
 PLACES = 8
-"""Unproven attempts that may wait at a time, in each process: a part of its threads, so that others go on."""
+"""Unproven attempts that may wait in a lane, in each process, where it has threads enough."""
+
+
+def places_among(threads: int) -> int:
+    """Unproven attempts that may wait in a lane of a process with so many threads.
+
+    There are two such lanes, and nearly twice as many may join a check under way: half of the threads go on.
+    """
+    return max(1, min(PLACES, threads // 8))
 
 
 class TooManyAttemptsError(Exception):
@@ -103,6 +111,7 @@ class Verifier:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         shared: SharedLogins | None = None,
+        places: int = PLACES,
         on_lookup: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._users = users
@@ -114,10 +123,10 @@ class Verifier:
         self._memory = Memory(shared)
         self._failures = Failures()
         self._proven = Lane("logins-proven", places=64)
-        self._unproven = Lane("logins", places=PLACES, priority=Priority.LOW)
-        self._sprayed = Lane("logins-sprayed", places=PLACES, priority=Priority.IDLE, turn=shared.turn)
+        self._unproven = Lane("logins", places=places, priority=Priority.LOW)
+        self._sprayed = Lane("logins-sprayed", places=places, priority=Priority.IDLE, turn=shared.turn)
         self._joined_proven = JoinedChecks(places=64)
-        self._joined = JoinedChecks(places=2 * PLACES)
+        self._joined = JoinedChecks(places=2 * places - 1)
 
     def knows(self, user: str) -> bool:
         """Whether there is such a user. For the audit log; never for an answer."""

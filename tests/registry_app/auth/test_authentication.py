@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import bcrypt
 import pytest
@@ -21,7 +22,7 @@ from registry_app.auth.identity import ANONYMOUS, Action
 from registry_app.auth.lane import Lane, LaneFullError, Priority
 from registry_app.auth.policy import EVERY_USER_EVERYTHING, Rule, Rules
 from registry_app.auth.shared import SharedLogins
-from registry_app.auth.verification import FRESH, PLACES, TooManyAttemptsError, Verifier
+from registry_app.auth.verification import FRESH, PLACES, TooManyAttemptsError, Verifier, places_among
 from registry_app.errors import ErrorCode, RegistryError
 
 CHEAP = 4
@@ -310,6 +311,35 @@ def test_proven_credentials_pass_a_spray(house):
     assert house.login("alice", b"right").name == "alice"
     gate.set()
     stranger.join(10)
+
+
+@pytest.mark.parametrize("threads", [4, 8, 32, 64, 200])
+def test_guesses_take_a_part_of_the_threads_whatever_they_guess(house, monkeypatch, threads):
+    """One name or many, one password or many, calm times or a spray: others find a thread."""
+    gate = threading.Event()
+    monkeypatch.setattr(bcrypt, "checkpw", lambda _password, _stored: gate.wait(20) and False)
+    verifier = Verifier(
+        lambda: parse_htpasswd(house.text), lambda: parse_htpasswd(house.text), places=places_among(threads)
+    )
+
+    def guess(number):
+        password = b"the same" if number % 2 else b"another %d" % number
+        with suppress(TooManyAttemptsError):
+            verifier.verify(Credentials(f"user{number % 3}", password), address=f"192.0.2.{number % 5}")
+
+    guesses = [threading.Thread(target=guess, args=(number,)) for number in range(80)]
+    for sprayed in (False, True):
+        monkeypatch.setattr(verifier._failures, "is_sprayed", lambda _now, sprayed=sprayed: sprayed)
+        for one in guesses[40:] if sprayed else guesses[:40]:
+            one.start()
+    end = time.monotonic() + 10
+    most = max(3, threads // 2) + 2  # the threads of the two lanes have a check in hand each
+    while (held := sum(one.is_alive() for one in guesses)) > most and time.monotonic() < end:
+        time.sleep(0.02)
+    gate.set()
+    for one in guesses:
+        one.join(20)
+    assert held <= most
 
 
 @pytest.fixture
