@@ -33,9 +33,21 @@ def tell(folder: StackFolder, settings: StackSettings) -> None:
     command_line(f"docker login -u {settings.registry_admin_user} {settings.authority}")
     command_line(f"docker tag IMAGE {settings.authority}/team/app:1")
     command_line(f"docker push {settings.authority}/team/app:1")
+    _tell_outer_proxy(settings)
     _tell_trust(settings)
     _tell_hosts_line(settings)
     _tell_missing()
+
+
+def _tell_outer_proxy(settings: StackSettings) -> None:
+    """Where the stack itself is reached when REGISTRY_EXTERNAL_URL names another port."""
+    if settings.port == settings.https_port:
+        return
+    here = f"{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.https_port}"
+    say()
+    heading(f"{settings.authority} is the address of a proxy of yours in front:")
+    say(f"  it has to lead to port {settings.https_port} of this machine, by HTTPS. Without it, from here:")
+    command_line(shell_line("docker", "login", "-u", settings.registry_admin_user, here))
 
 
 def _tell_trust(settings: StackSettings) -> None:
@@ -49,9 +61,10 @@ def _tell_trust(settings: StackSettings) -> None:
         command_line(shell_line("sudo", "install", "-Dm644", ca, Path(place)), engine)
     if settings.is_local:
         url, folder = settings.external_url, f"/etc/containerd/certs.d/{settings.authority}"
-        toml = f'server = "{url}"\\n[host."{url}"]\\nca = "{folder}/ca.crt"\\n'
-        note = "containerd too, which speaks plain HTTP to localhost unless it is told otherwise"
-        command_line(f"printf '{toml}' | sudo tee {folder}/hosts.toml", note)
+        toml = (f'server = "{url}"', f'[host."{url}"]', f'ca = "{folder}/ca.crt"')
+        note = "containerd too: to localhost it speaks plain HTTP unless told otherwise"
+        line = shell_line("printf", r"%s\n", *toml)
+        command_line(f"{line} | {shell_line('sudo', 'tee', Path(folder) / 'hosts.toml')}", note)
         say("  Docker trusts registries on localhost as it is; podman and containerd do not.")
 
 
@@ -69,7 +82,7 @@ def _tell_hosts_line(settings: StackSettings) -> None:
     if hosts.is_loopback(host) or _resolves(host):
         return
     say()
-    heading(f"{host} does not resolve here. Until DNS knows it, a line in /etc/hosts will do:")
+    heading(f"{host} does not resolve here. Until DNS knows it:")
     command_line(f"echo '{settings.bind_address or '127.0.0.1'} {host}' | sudo tee -a /etc/hosts")
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import sys
+
 import click
 
 
@@ -19,7 +23,31 @@ def command_line(text: str, note: str = "") -> None:
     """A command to type, indented; its note stands above it, so that the line can be copied whole."""
     if note:
         click.secho(f"  # {note}", dim=True)
-    click.echo(f"  {text}")
+    for line in fold(f"  {text}", columns=_columns()):
+        click.echo(line)
+
+
+def _columns() -> int | None:
+    """The width of the terminal that is written to; None for a pipe, where a line stays whole."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+# A word of a shell's, with what is quoted in it.
+_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")
+
+
+def fold(line: str, *, columns: int | None) -> list[str]:
+    """A command on as many lines as it takes, which a shell reads as one when they are pasted together."""
+    if columns is None or len(line) <= columns:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    lines: list[str] = []
+    for word in _WORD.findall(line):
+        if lines and len(lines[-1]) + len(word) + 3 <= columns:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{indent}  {word}" if lines else indent + word)
+    return [f"{one} \\" for one in lines[:-1]] + lines[-1:]
 
 
 def error(message: str, hint: str = "") -> None:

@@ -1,0 +1,81 @@
+"""What is printed can be read on a terminal of 80 columns and pasted from it; in a pipe it is plain."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shlex
+import struct
+import subprocess
+import sys
+import termios
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stackgen.cli.terminal import fold
+
+
+def on_a_terminal(arguments, cwd, columns=80):
+    """The lines that a command writes to a terminal of that width, without colours."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    with subprocess.Popen(
+        [sys.executable, "-m", "stackgen", *arguments], cwd=cwd, env=environ, stdout=theirs, stderr=theirs, stdin=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            shown += part
+    os.close(ours)
+    assert process.returncode == 0, shown
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n").splitlines()
+
+
+def test_a_new_stack_s_next_steps_fit_on_80_columns(tmp_path):
+    """But for single words that are longer; each command is the same when it is pasted."""
+    lines = on_a_terminal(["init", "s", "--yes", "--domain", "registry.example.com"], tmp_path)
+    for line in lines:
+        assert len(line) <= 80 or " " not in line.strip().removesuffix(" \\"), line
+    pasted = "\n".join(lines).replace("\\\n", "")
+    install = "sudo install -Dm644 certs/ca.crt /etc/containers/certs.d/registry.example.com"
+    assert install in " ".join(pasted.split())
+
+
+def test_a_pipe_gets_each_command_on_one_line(stackgen):
+    """For scripts, and for whoever copies from a log."""
+    told = stackgen("init", "s", "--yes").stdout
+    assert "\\\n" not in told
+    assert "\x1b" not in told
+    (line,) = (line for line in told.splitlines() if "printf" in line)
+    assert re.fullmatch(r"  printf '%s\\n' 'server = .*' '\[host\..*' 'ca = .*' \| sudo tee /etc/.*/hosts\.toml", line)
+
+
+@given(
+    words=st.lists(st.text("ab $\"'|#", min_size=1, max_size=30), min_size=1, max_size=12), columns=st.integers(1, 90)
+)
+def test_a_folded_command_is_the_same_command(words, columns):
+    """Whatever its words hold; lines are as short as the words allow."""
+    line = "  " + shlex.join(words)
+    folded = fold(line, columns=columns)
+    assert shlex.split("\n".join(folded).replace("\\\n", "")) == words  # as a shell reads a line that goes on
+    assert fold(line, columns=None) == [line]
+
+
+def test_another_port_outside_names_the_proxy_and_the_way_without_it(stackgen):
+    """REGISTRY_EXTERNAL_URL is what clients type; the stack itself listens elsewhere."""
+    url = "REGISTRY_EXTERNAL_URL=https://registry.example.com:9443"
+    told = stackgen(
+        "init", "s", "--yes", "--domain", "registry.example.com", "--https-port", 58443, "--set", url
+    ).stdout
+    assert "docker push registry.example.com:9443/team/app:1" in told
+    assert "a proxy of yours in front" in told
+    assert "docker login -u admin registry.example.com:58443" in told
