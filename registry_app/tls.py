@@ -28,8 +28,8 @@ class ContextKeeper:
         self._settings = settings
         self._files = (settings.certificate, settings.key, *settings.client_authorities)
         self._lock = threading.Lock()
+        self._seen = _versions(self._files)  # first: files that change meanwhile are looked at again
         self._context = make_context(settings)
-        self._seen = _versions(self._files)
 
     def context(self, _configuration: Any, _default: Any) -> ssl.SSLContext:
         """The context for one connection, in the shape of the hook that gunicorn calls."""
