@@ -35,7 +35,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 class StoredHash:
     """One bcrypt hash of a user; `until` is seconds since the epoch for a hash that was replaced, else None."""
 
-    text: bytes
+    text: bytes = field(repr=False)
     until: float | None = None
 
     @property

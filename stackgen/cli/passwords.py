@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class GivenPassword:
     """A password, and whether it was made here and so has to be shown once."""
 
-    text: bytes
+    text: bytes = field(repr=False)
     made: bool = False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ class Request:
     """What the user asked for; `keep_old` None is the secret's own default."""
 
     user: str
-    password: bytes
+    password: bytes = field(repr=False)
     keep_old: int | None = None
     own: tuple[Path, Path] | None = None
     """Certificate and key with TLS=own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from registry_app.auth.htpasswd import find_hash, with_user
@@ -18,7 +18,7 @@ class Put:
     """A file gets this content. `path` is absolute, or relative to the stack's folder."""
 
     path: str
-    content: bytes
+    content: bytes = field(repr=False)
     mode: int = SHARED
     gid: int | None = None
 

@@ -276,6 +276,16 @@ def test_no_command_leaves_a_secret_to_others_whatever_the_umask(stackgen, folde
         os.umask(before)
 
 
+def test_a_plan_shows_no_secret_to_whoever_prints_it(folder):
+    """A report of a bug, a debugger."""
+    settings = load_settings(folder)
+    key = (folder.root / "certs/privkey.pem").read_text().splitlines()[1]
+    for kind, plan in plans(folder, settings).items():
+        for secret in ("new password", key, folder.http_secret.read_text().strip(), "BEGIN"):
+            assert secret not in repr(plan), kind
+    assert "new password" not in repr(Request("admin", b"new password"))
+
+
 class PowerCut(BaseException):
     """Ends a rotation between two steps."""
 
