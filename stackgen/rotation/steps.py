@@ -63,7 +63,7 @@ class SetHash:
 
     path: str
     user: str
-    stored: str
+    stored: str = field(repr=False)
     gid: int | None = None
     previous_until: float | None = None
 
