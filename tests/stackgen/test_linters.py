@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -13,6 +14,13 @@ from tests.stackgen.combinations import OPTIONS, all_pairs, plan_of, write_plan_
 
 BIN = Path(sys.executable).parent
 PAIRS = all_pairs()
+
+
+@pytest.fixture
+def place():
+    """A folder that no rule about folders of the host is meant for: a TMPDIR below /dev/shm would be one."""
+    with TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
 
 
 def explained(path):
@@ -38,9 +46,9 @@ def lint(folder):
     return {name: rules for name, rules in unexplained.items() if rules}
 
 
-def test_the_linters_find_what_is_wrong(tmp_path):
+def test_the_linters_find_what_is_wrong(place):
     """They run and read these files: a privileged service and a missing header would be seen."""
-    folder = write_plan_to(tmp_path, {"SERVICE_DOMAIN": "registry.example.com"})
+    folder = write_plan_to(place, {"SERVICE_DOMAIN": "registry.example.com"})
     compose = folder / "compose.yaml"
     compose.write_text(compose.read_text().replace("  nginx:\n", "  nginx:\n    privileged: true\n"))
     nginx = folder / "nginx/nginx.conf"
@@ -49,16 +57,16 @@ def test_the_linters_find_what_is_wrong(tmp_path):
     assert set(lint(folder)) == {"compose.yaml", "nginx.conf", "Dockerfile"}
 
 
-def test_the_usual_stack_has_no_unexplained_finding(tmp_path):
+def test_the_usual_stack_has_no_unexplained_finding(place):
     """compose-lint, gixy and hadolint on what `init` writes."""
-    assert lint(write_plan_to(tmp_path, {"SERVICE_DOMAIN": "registry.example.com"})) == {}
+    assert lint(write_plan_to(place, {"SERVICE_DOMAIN": "registry.example.com"})) == {}
 
 
 @pytest.mark.slow
-def test_no_combination_of_options_has_an_unexplained_finding(tmp_path):
+def test_no_combination_of_options_has_an_unexplained_finding(place):
     """The same for each of the combinations in which every two options meet."""
     for number, values in enumerate(PAIRS):
-        assert lint(write_plan_to(tmp_path / str(number), values)) == {}, values
+        assert lint(write_plan_to(place / str(number), values)) == {}, values
 
 
 def test_every_two_values_of_options_meet():
