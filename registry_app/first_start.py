@@ -64,6 +64,22 @@ def prepare(places: Places, wishes: Wishes, *, now: dt.datetime) -> list[str]:
     return done + _ensure_secrets(places, wishes)
 
 
+def parse_host(text: str) -> str:
+    """SERVICE_DOMAIN without the brackets of an IPv6 address, which it needs because it stands in URLs."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        six = ipaddress.ip_address(bare).version == 6  # noqa: PLR2004 - as in IPv6
+    except ValueError:
+        six = False
+    if six and bare == text:
+        raise FirstStartError(f"an IPv6 address stands in brackets: write SERVICE_DOMAIN=[{text}] into .env")
+    if not six and ("[" in text or ":" in text):
+        raise FirstStartError(
+            f"SERVICE_DOMAIN={text} is neither a name nor an address: leave out scheme, port and path"
+        )
+    return bare
+
+
 def copy_tree(source: Path, target: Path) -> int:
     """Make a folder hold exactly the files of another; gives how many were new, changed or removed."""
     wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}

@@ -44,8 +44,8 @@ def command(
         keep=root / "keep",
         profile_secrets=root / "profile-secrets",
     )
-    wishes = first_start.Wishes(host=host, user=user, profile_secrets=profile_secrets)
     try:
+        wishes = first_start.Wishes(first_start.parse_host(host), user=user, profile_secrets=profile_secrets)
         done = first_start.prepare(places, wishes, now=dt.datetime.now(dt.UTC))
     except (first_start.FirstStartError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None

@@ -146,3 +146,27 @@ def test_our_certificate_is_renewed_before_it_ends(root):
     (root / "certs/privkey.pem").write_bytes(ending.key_pem)
     init_stack(root)
     assert leaf(root).not_valid_after_utc - now > dt.timedelta(days=300)
+
+
+def test_an_ipv6_address_comes_in_brackets_and_gets_its_certificate(root):
+    """It stands in URLs of the configuration as it is written in .env."""
+    assert init_stack(root, host="[2001:db8::7]").exit_code == 0
+    assert issuing.covers(leaf(root), "2001:db8::7")
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("2001:db8::7", "write SERVICE_DOMAIN=[2001:db8::7]"),
+        ("https://registry.example.com", "leave out scheme, port and path"),
+        ("registry.example.com:5000", "leave out scheme, port and path"),
+        ("[registry.example.com]", "leave out scheme, port and path"),
+    ],
+)
+def test_a_host_that_would_not_work_is_refused_before_anything_is_written(root, host, words):
+    """With what to write instead."""
+    before = contents(root)
+    refused = init_stack(root, host=host)
+    assert refused.exit_code == 1
+    assert words in refused.output
+    assert contents(root) == before
