@@ -31,7 +31,7 @@ _SHARDS = 65536
 _DIGESTS, _REPOSITORIES, _TAGS, _PARITIES, _COLLECTOR = (_SHARDS * part for part in range(5))
 _LONGEST_PAUSE = 0.02
 _SWEEP_PATIENCE = 0.1
-_SLICE = 0.001
+_SLICE = 0.003  # seconds; shorter ones cost a busy machine more than they save
 _BUSY = frozenset({errno.EAGAIN, errno.EACCES})
 
 
