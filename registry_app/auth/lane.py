@@ -40,8 +40,9 @@ class Priority(Enum):
 
     def take(self) -> None:
         """Gives the calling thread this priority; there is no way back up. A sandbox may forbid the lowest."""
-        if self is not Priority.NORMAL:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)  # of this thread alone, on Linux
+        thread = threading.get_native_id()  # of this thread alone, on Linux
+        if self is not Priority.NORMAL and os.getpriority(os.PRIO_PROCESS, thread) < _NICENESS:
+            os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
         if self is Priority.IDLE:
             with suppress(OSError):
                 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
