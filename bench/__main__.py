@@ -18,12 +18,13 @@ import click
 
 from bench import reading, writing
 from bench.contenders import Contender, ours
+from bench.lists import MANIFESTS, REPOSITORIES, measure_lists
 from bench.plot import draw
 from bench.report import OURS, as_document, render_costs, render_table, samples_of, significant
 from bench.runner import STATIC, run_scenarios
 from bench.scenario import FULL, SHORT
 from bench.solo import measure_floor, measure_huge_push, measure_start
-from bench.tree import write_tree
+from bench.tree import write_referrers, write_tree
 from bench.workspace import make_workspace
 
 if TYPE_CHECKING:
@@ -121,6 +122,12 @@ def _measure(
         if contender.command:
             starts = measure_start(contender, workspace, scale)
             alone[f"start to first answer, seconds, {contender.name}"] = [round(value, 2) for value in starts]
+    if scale.repositories >= REPOSITORIES:
+        subject = write_referrers(tree.root, "team/signed", manifests=MANIFESTS)
+        costs = measure_lists(workspace, tree.root, subject)
+        alone["lists, CPU ms of the service after a start / later"] = {
+            name: f"{cost.cold_cpu:.1f} / {cost.warm_cpu:.2f}" for name, cost in costs.items()
+        }
     return taken, alone
 
 

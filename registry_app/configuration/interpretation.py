@@ -251,9 +251,7 @@ def _positive(number: int) -> int:
 
 
 def _entries(number: int) -> int:
-    if number < 0:
-        raise ValueError(f"{number} is negative: leave it out for 1000")
-    return number or 1000
+    return number if number > 0 else 1000  # as upstream takes an empty or a negative one
 
 
 def _address(text: str) -> Address:

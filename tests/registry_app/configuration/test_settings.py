@@ -158,6 +158,7 @@ stackgen:
         ),
         ({"REGISTRY_HTTP_SECRET": "123456"}, lambda s: s.http.secret, "123456"),
         ({"REGISTRY_CATALOG_MAXENTRIES": "5"}, lambda s: s.catalog_most, 5),
+        ({"REGISTRY_CATALOG_MAXENTRIES": "-1"}, lambda s: s.catalog_most, 1000),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
