@@ -30,6 +30,7 @@ log = logging.getLogger("registry.index")
 SCHEMA = 1
 _BUSY_SECONDS = 2.0
 _TRIED_AGAIN_AFTER = 60.0  # seconds
+_RESTS_AFTER = 2.0  # seconds
 _TABLES = (
     "CREATE TABLE folder (path TEXT PRIMARY KEY, version TEXT NOT NULL, names TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE known (path TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID",
@@ -91,6 +92,7 @@ class Index:
         self._file_after = 0.0
         self._trouble: str | None = None
         self._opened = 0
+        self._asked = float("-inf")
 
     @property
     def size(self) -> int:
@@ -115,6 +117,7 @@ class Index:
     def referrers(self, subject: str) -> list[Fact] | None:
         """The manifests, of all repositories, that have this subject; None if it can't tell now."""
         query = "SELECT digest, subject, descriptor FROM manifest WHERE subject = ?"
+        self._asked = self._clock()
         return self._ask(lambda db: [Fact(*row) for row in db.execute(query, (subject,))], None)
 
     def unknown(self, digests: Iterable[str]) -> list[str]:
@@ -201,6 +204,22 @@ class Index:
         with self._lock:
             self._drop()
 
+    def rest(self) -> None:
+        """Lets go of the file if nobody asks: an open one keeps a person from making the disk read-only."""
+        with self._lock:
+            if self._file is not None and self._clock() - self._asked >= _RESTS_AFTER:
+                self._drop()
+
+    def fingerprint(self) -> tuple[object, ...]:
+        """What changes when anybody writes to the file; costs two looks at the disk."""
+        log = self._path.with_name(f"{self._path.name}-wal")
+        # An empty log comes and goes with each reader.
+        return tuple(
+            (found.st_ino, found.st_size, found.st_mtime_ns)
+            for found in map(_stat, (self._path, log))
+            if found and found.st_size
+        )
+
     def _change(self, change: Callable[[sqlite3.Connection], object]) -> bool:
         return self._ask(lambda db: _in_transaction(db, change), otherwise=False)
 
@@ -214,25 +233,34 @@ class Index:
 
     def _current(self) -> sqlite3.Connection:
         """The database: opened again where the file was replaced or deleted, in memory while it can't be used."""
-        if self._database is not None:
-            if self._file is None and self._clock() < self._file_after:
+        if self._database is not None and self._file is not None:
+            if self._file == _identity(self._path):
                 return self._database
-            if self._file is not None and self._file == _identity(self._path):
-                return self._database
-        self._drop()
-        self._opened += 1
+            self._drop()
         if self._clock() >= self._file_after:
-            try:
-                self._database, self._file = _open_file(self._path), _identity(self._path)
-                self._trouble = None
-            except OSError as error:
-                self._fall_back(error.strerror or str(error))
+            self._open()
         if self._database is None:
+            self._opened += 1
             self._database = _prepared(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None))
         return self._database
 
+    def _open(self) -> None:
+        """Opens the file; what there is in memory stays where that can't be done."""
+        try:
+            database = _open_file(self._path)
+        except OSError as error:
+            self._fall_back(error.strerror or str(error))
+        except sqlite3.Error as error:
+            if _code(error) not in _UNUSABLE:
+                raise
+            self._fall_back(str(error))
+        else:
+            self._drop()
+            self._opened += 1
+            self._database, self._file, self._trouble = database, _identity(self._path), None
+
     def _give_up(self, error: sqlite3.Error) -> None:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        code = _code(error)
         if code in _BUSY:
             return
         self._drop()
@@ -276,6 +304,7 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
         # NORMAL: after a power cut the last rows may be missing, but never some in the middle.
         database.execute("PRAGMA journal_mode = WAL").close()
         database.execute("PRAGMA synchronous = NORMAL").close()
+        database.execute("PRAGMA temp_store = MEMORY").close()  # a container may have no place for temporary files
         if _schema(database) == 0:
             _in_transaction(database, _make_tables)
         _require_schema(database)
@@ -314,12 +343,20 @@ def _schema(database: sqlite3.Connection) -> int:
         return int(found.fetchone()[0])
 
 
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
+    found = _stat(path)
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        found = path.stat()
+        return path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
 
 
 def _text(version: Version) -> str:

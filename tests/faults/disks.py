@@ -59,8 +59,13 @@ class Disk:
             os.close(descriptor)
 
     def remount(self, mode):
-        """Makes it read-only (`ro`) or writable (`rw`) under the registry's feet."""
-        subprocess.run(["mount", "-o", f"remount,{mode}", self.mount], check=True, capture_output=True)
+        """Makes it read-only (`ro`) or writable (`rw`) under the registry's feet, in a moment in which it writes nothing."""
+        command = ["mount", "-o", f"remount,{mode}", self.mount]
+        end = time.monotonic() + 20
+        while subprocess.run(command, check=False, capture_output=True).returncode != 0:
+            if time.monotonic() > end:
+                subprocess.run(command, check=True)
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,7 @@ def _replace_by_rubbish(path):
 
 
 def _overwrite_pages(path):
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with path.open("r+b") as file:
         file.seek(200)
@@ -137,7 +138,7 @@ def _overwrite_pages(path):
 
 
 def _leave_to_a_later_version(path):
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, suppress(sqlite3.DatabaseError):  # it may be rubbish already
         database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
 
 
@@ -184,6 +185,46 @@ def test_without_a_usable_file_the_index_is_in_memory(storage, caplog):
     assert "can't be used" in storage.index.why_incomplete()
     assert [record.message for record in caplog.records if "kept in memory" in record.message]
     assert reconcile(storage).repositories == 1
+
+
+def test_what_is_in_memory_outlasts_attempts_to_use_the_file_again(storage, monkeypatch, never_read):
+    """Each attempt would cost the reading of every manifest, were it forgotten; the file is used once it can be."""
+    digest = str(sign(storage, 1))
+    storage.layout.index.mkdir()
+    age(storage)
+    assert found(storage) == [digest]
+    storage.index._file_after = 0.0
+    with monkeypatch.context() as reading:
+        reading.setattr(Manifests, "content", lambda *_: pytest.fail("read again"))
+        assert found(storage) == [digest]
+    storage.layout.index.rmdir()
+    storage.index._file_after = 0.0
+    assert found(storage) == [digest]
+    assert storage.index.state().trouble is None
+    assert storage.layout.index.is_file()
+
+
+def test_a_file_that_nobody_asks_is_let_go(storage):
+    """An open one would keep a person from remounting the disk read-only."""
+    keeper = IndexKeeper(storage)
+    digest = str(sign(storage, 1))
+
+    def is_open():
+        for link in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # the one by which these are listed
+                if str(link.readlink()).startswith(str(storage.layout.index)):
+                    return True
+        return False
+
+    keeper.look()
+    assert not is_open()
+    assert found(storage) == [digest]
+    keeper.look()
+    assert is_open(), "a question follows a question"
+    storage.index._asked -= 3
+    keeper.look()
+    assert not is_open()
+    assert found(storage) == [digest]
 
 
 def test_a_writer_that_blocks_the_index_blocks_nobody_else(storage, monkeypatch):
