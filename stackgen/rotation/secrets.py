@@ -91,10 +91,12 @@ def plan_password_undo(folder: StackFolder, settings: StackSettings, user: str, 
             + stackgen_line(folder, "users", "passwd", user),
         )
     htpasswd = folder.htpasswd.relative_to(folder.root).as_posix()
-    steps: list[Step] = [SetHash(htpasswd, user, hashes[1].text.decode(), settings.secrets_gid)]
+    change = partial(SetHash, htpasswd, user, hashes[1].text.decode(), settings.secrets_gid)
+    steps: list[Step] = [change(None)]
     if user == settings.registry_admin_user and folder.previous_password.exists():
         place = folder.admin_password.relative_to(folder.root).as_posix()
-        steps.append(Put(place, folder.previous_password.read_bytes(), PRIVATE))
+        # As on the way there: both count until the file tells the right one.
+        steps = [change(now + _HANDOVER), Put(place, folder.previous_password.read_bytes(), PRIVATE), change(None)]
     return Rotation(f"password of {user}, back", tuple(steps), records={f"password:{user}": Record(now)})
 
 

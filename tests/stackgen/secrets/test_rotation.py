@@ -19,7 +19,7 @@ from stackgen.errors import StackgenError
 from stackgen.rotation import journal
 from stackgen.rotation.certificates import plan_authority, plan_leaf
 from stackgen.rotation.generations import serving_pair
-from stackgen.rotation.planning import Request, plan_rotation
+from stackgen.rotation.planning import Request, plan_rotation, plan_way_back
 from stackgen.rotation.status import load_status
 
 HOST = "registry.example.com"
@@ -296,15 +296,28 @@ def plans(folder, settings):
     return {kind: plan_rotation(folder, settings, kind, request) for kind in ("password", "http-secret", "tls", "ca")}
 
 
-@pytest.mark.parametrize("kind", ["password", "http-secret", "tls", "ca"])
+def fresh_plan(folder, settings, kind):
+    """A rotation, or the way back from one that has just been carried out; `at once` is without a kept old one."""
+    what, _, how = kind.partition(", ")
+    if how == "at once":
+        return plan_rotation(folder, settings, what, Request("admin", b"new password", keep_old=0))
+    if how == "back":
+        journal.carry_out(folder, settings, plans(folder, settings)[what])
+        return plan_way_back(folder, settings, what, Request("admin", b""))
+    return plans(folder, settings)[what]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["password", "http-secret", "tls", "ca", "password, at once", "password, back", "http-secret, back"],
+)
 def test_a_rotation_that_stops_between_any_two_steps_leaves_a_stack_that_works_and_is_finished_later(
     folder, tmp_path, kind
 ):
     """Old or new, never half; and the next command brings the new one."""
     settings = load_settings(folder)
-    count = len(plans(folder, settings)[kind].steps)
-    for stop in range(count + 1):
-        rotation = plans(folder, settings)[kind]
+    for stop in range(len(fresh_plan(folder, settings, kind).steps) + 1):
+        rotation = fresh_plan(folder, settings, kind)
         done = []
 
         class Step:
