@@ -83,16 +83,24 @@ def read_env(folder: StackFolder) -> str:
         ) from None
 
 
-def describe(problems: tuple[Problem, ...]) -> str:
-    """One line of text for each problem and one for its remedy."""
+def describe(problems: tuple[Problem, ...], *, typed: Mapping[str, str] | None = None) -> str:
+    """One line of text for each problem and one for its remedy.
+
+    `typed` tells what the user typed to give a setting, where that was not a line of a file.
+    """
     count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
     lines = [f"{count} not usable:"]
     for problem in problems:
-        place = f"line {problem.line}: " if problem.line else ""
-        lines.append(f"  {place}{problem.name} {problem.reason}")
+        lines.append(f"  {_place(problem, typed)} {problem.reason}")
         if problem.remedy:
             lines.append(f"    -> {problem.remedy}")
     return "\n".join(lines)
+
+
+def _place(problem: Problem, typed: Mapping[str, str] | None) -> str:
+    if typed is not None:
+        return typed.get(problem.name, problem.name)
+    return f"line {problem.line}: {problem.name}" if problem.line else problem.name
 
 
 def _names() -> dict[str, str]:
@@ -164,7 +172,7 @@ def _emptied(parsed: ParsedEnv) -> Iterator[Problem]:
         if one.value or field is None or field.default in (None, (), ""):
             continue
         remedy = str(_extra(one.name).get("remedy", ""))
-        yield Problem(one.line, one.name, "is empty", f"{remedy}; or remove the line for the default, {field.default}")
+        yield Problem(one.line, one.name, "is empty", f"{remedy}; or leave it out for the default, {field.default}")
 
 
 def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ _WELCOME = frozenset({ENV, OVERRIDE, "certs", ".git", ".gitkeep", STATE})
 _LEFT_BEHIND = frozenset({"ca", "secrets", "grafana-secrets", ENV + ".example"})
 """What an interrupted init leaves beside `.stackgen`; the next one goes on with it."""
 _SUFFIX = ".being-made"
+_LONGEST_NAME = 200
+"""Bytes of a folder's name to which the suffix can be added on every file system."""
 _HEADING = (
     "# Settings of this stack; Compose reads them too. All of them: .env.example. After a change: stackgen render\n"
 )
@@ -38,6 +41,16 @@ _HEADING = (
 def compose_env(given: Mapping[str, str]) -> str:
     """The text of a new `.env`."""
     return _HEADING + "".join(f"{name}={dotenv.quote(value)}\n" for name, value in given.items())
+
+
+def check_name(root: Path) -> None:
+    """StackgenError for a path that no folder can have, or that may not be looked at."""
+    try:
+        root.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise StackgenError(f"{root}: {error.strerror}", hint="choose another folder") from None
 
 
 def check_target(root: Path) -> None:
@@ -56,11 +69,14 @@ def check_target(root: Path) -> None:
         raise StackgenError(f"{root} holds something else: {shown}", hint="choose an empty or a new folder")
 
 
-def check_env(text: str) -> StackSettings:
-    """The settings of a `.env` text; StackgenError with all its problems."""
+def check_env(text: str, *, typed: Mapping[str, str] | None = None) -> StackSettings:
+    """The settings of a `.env` text; StackgenError with all its problems.
+
+    `typed` is given for a text that is no file yet: what the user typed for each setting that has been answered.
+    """
     read = read_settings(text)
     if read.settings is None:
-        raise StackgenError(describe(read.problems), hint="correct these, then run the command again")
+        raise StackgenError(describe(read.problems, typed=typed), hint="correct these, then run the command again")
     return read.settings
 
 
@@ -75,7 +91,7 @@ def make_stack(root: Path, env: str, *, own: OwnPair | None = None) -> StackSett
         raise StackgenError(
             "TLS=own needs your certificate with its chain, and its key", hint="name them: --cert FILE --key FILE"
         )
-    beside = root.absolute().with_name(f".{root.absolute().name}{_SUFFIX}")
+    beside = _draft_of(root)
     made = _make_folders(beside.parent)
     shutil.rmtree(beside, ignore_errors=True)
     try:
@@ -83,12 +99,22 @@ def make_stack(root: Path, env: str, *, own: OwnPair | None = None) -> StackSett
         _fill(StackFolder(beside), env, settings, own)
         beside.rename(root)
         _sync(beside.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
         for folder in reversed(made):
             folder.rmdir()
+        if isinstance(error, OSError) and isinstance(error.filename, str | os.PathLike):
+            # The user knows the folder that was asked for, not the draft of it.
+            error.filename = os.fspath(error.filename).replace(str(beside), str(root), 1)
         raise
     return settings
+
+
+def _draft_of(root: Path) -> Path:
+    """The folder beside a new one in which it is made."""
+    name = root.absolute().name
+    known = name if len(os.fsencode(name)) < _LONGEST_NAME else hashlib.sha256(os.fsencode(name)).hexdigest()
+    return root.absolute().with_name(f".{known}{_SUFFIX}")
 
 
 def _fill(folder: StackFolder, env: str, settings: StackSettings, own: OwnPair | None) -> None:

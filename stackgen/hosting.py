@@ -21,7 +21,7 @@ CONTAINER_ID = 10001
 """uid and gid of the registry's image."""
 _LISTENING = "0A"
 _ALTERNATIVES = {80: 8080, 443: 8443}
-_LAST_PORT = 65535
+LAST_PORT = 65535
 
 
 def operator_group() -> int:
@@ -57,7 +57,7 @@ def propose_port(wanted: int, is_free: Callable[[int], bool], *, taken: frozense
 def _candidates(wanted: int) -> Iterator[int]:
     yield wanted
     start = _ALTERNATIVES.get(wanted, wanted + 1)
-    yield from range(start, min(start + 1000, _LAST_PORT + 1))
+    yield from range(start, min(start + 1000, LAST_PORT + 1))
 
 
 def _listening_ports() -> set[int]:
@@ -79,7 +79,8 @@ def prepare_storage(folder: StackFolder, settings: StackSettings) -> None:
     """Makes STORAGE_DIR with the owner that the registry runs as; StackgenError when it would not be writable."""
     if settings.storage_dir is None:
         return
-    place = folder.resolve(settings.storage_dir)
+    # Absolute, for the commands that we print; and without the folder in which a new stack is made.
+    place = Path(os.path.normpath(folder.resolve(settings.storage_dir).absolute()))
     uid, gid = (int(part) for part in settings.registry_user.split(":"))
     try:
         made = not place.exists()
@@ -88,14 +89,14 @@ def prepare_storage(folder: StackFolder, settings: StackSettings) -> None:
             os.chown(place, uid, gid)
     except OSError as error:
         raise StackgenError(
-            f"STORAGE_DIR {place} can't be made: {error.strerror}",
+            f"STORAGE_DIR {settings.storage_dir} can't be made: {error.strerror}",
             hint="make it yourself: "
             + shell_line("sudo", "install", "-d", "-o", str(uid), "-g", str(gid), "-m", "750", place),
         ) from None
     owner = place.stat()
     if owner.st_uid != uid:
         raise StackgenError(
-            f"STORAGE_DIR {place} belongs to uid {owner.st_uid}, and the registry runs as {uid}",
+            f"STORAGE_DIR {settings.storage_dir} belongs to uid {owner.st_uid}, and the registry runs as {uid}",
             hint=shell_line("sudo", "chown", "-R", f"{uid}:{gid}", place)
             + f"; or set REGISTRY_USER={owner.st_uid}:{owner.st_gid}",
         )

@@ -147,8 +147,9 @@ class StackSettings(BaseModel):
     storage_dir: FilePath | None = variable(
         None,
         STORAGE,
-        "Folder of this host that holds the images; empty means the named volume registry_data.",
-        remedy="write an absolute path",
+        "Folder of this host for the images, absolute or ./NAME in the stack's folder; empty means the named volume "
+        "registry_data.",
+        remedy="write an absolute path, or ./NAME for a folder inside the stack's",
         example="/srv/registry",
     )
     registry_storage_delete_enabled: bool = variable(

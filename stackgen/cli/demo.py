@@ -45,7 +45,8 @@ def command(directory: Path, *, embedded: bool) -> None:
 def _stack_in(folder: StackFolder) -> StackSettings:
     """The settings of the stack in a folder, which is made where there is none."""
     from stackgen import founding  # noqa: PLC0415
-    from stackgen.cli.init import propose_settings  # noqa: PLC0415
+    from stackgen.cli.answers import gather_answers  # noqa: PLC0415
+    from stackgen.cli.proposal import propose_settings  # noqa: PLC0415
     from stackgen.env_file import load_settings  # noqa: PLC0415
 
     if folder.is_stack():
@@ -56,7 +57,7 @@ def _stack_in(folder: StackFolder) -> StackSettings:
     # Whoever must tell pip of another authority must tell the image's build of it as well.
     ca = os.environ.get("PIP_CERT")
     extra = (f"BUILD_EXTRA_CA={Path(ca).resolve()}",) if ca else ()
-    env = founding.compose_env(propose_settings(folder.root, {}, extra, asks=False))
+    env = founding.compose_env(propose_settings(folder.root, gather_answers({}, extra)))
     settings = founding.make_stack(folder.root, env)
     say(f"made {folder.root}/, a stack for {settings.external_url}")
     return settings

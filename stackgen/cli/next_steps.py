@@ -23,6 +23,7 @@ DOCKER_SOCKET = Path("/var/run/docker.sock")
 def tell(folder: StackFolder, settings: StackSettings) -> None:
     """What was made, what is missing on this machine, and what to type next."""
     say(f"Stack made in {folder.root}/ for {settings.external_url}")
+    say(f"Its Compose project is {settings.compose_project_name}: no other stack on this machine may be called so.")
     say()
     heading("Next:")
     if folder.root.resolve() != Path.cwd():
@@ -30,7 +31,7 @@ def tell(folder: StackFolder, settings: StackSettings) -> None:
     builds = "" if settings.registry_image else "the first start builds the registry's image: about a minute"
     command_line("docker compose up -d --wait", builds)
     command_line(f"cat {folder.admin_password.relative_to(folder.root)}", f"password of {settings.registry_admin_user}")
-    command_line(f"docker login -u {settings.registry_admin_user} {settings.authority}")
+    command_line(shell_line("docker", "login", "-u", settings.registry_admin_user, settings.authority))
     command_line(f"docker tag IMAGE {settings.authority}/team/app:1")
     command_line(f"docker push {settings.authority}/team/app:1")
     _tell_outer_proxy(settings)

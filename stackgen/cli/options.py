@@ -19,10 +19,11 @@ class StackFolderType(click.ParamType[StackFolder]):
 
     name = "folder"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> StackFolder:  # noqa: ARG002
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> StackFolder:
         """The folder; StackgenError when it holds no stack."""
         if isinstance(value, StackFolder):
             return value
+        _refuse_unset(value, param, ctx, self)
         folder = StackFolder(printable(Path(str(value))))
         if not folder.env.is_file():
             make = shell_line("stackgen", "init", Path("mystack") if folder.root == Path() else folder.root)
@@ -35,6 +36,29 @@ class StackFolderType(click.ParamType[StackFolder]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """Folders."""
         return [CompletionItem(incomplete, type="dir")]
+
+
+class NewFolder(click.ParamType[Path]):
+    """A folder that need not be there yet."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; a usage error for an empty one."""
+        _refuse_unset(value, param, ctx, self)
+        return Path(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """Folders, as the shell completes them."""
+        return [CompletionItem(incomplete, type="dir")]
+
+
+def _refuse_unset(
+    value: Any, param: click.Parameter | None, ctx: click.Context | None, kind: click.ParamType[Any]
+) -> None:
+    """A script's unset variable must not mean the folder where it happens to run."""
+    if not str(value).strip():
+        kind.fail("the name of the folder is empty; the present one is .", param, ctx)
 
 
 class DurationType(click.ParamType[int]):

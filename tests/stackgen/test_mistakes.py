@@ -17,13 +17,16 @@ from stackgen.folder import StackFolder
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--domain", "https://x.example"], "SERVICE_DOMAIN"),
+        (["--domain", "https://x.example:8443"], "starts with a scheme: write x.example, and HTTPS_PORT=8443"),
+        (["--domain", "::"], "no client can dial it"),
         (["--domain", "a b"], "no host name"),
-        (["--project-name", "Team Registry"], "COMPOSE_PROJECT_NAME"),
-        (["--set", "HTTPS_PORT=0", "--set", "PROXY=apache"], "PROXY"),
+        (["--project-name", "Team Registry"], "--project-name 'Team Registry' is no name"),
+        (["--set", "HTTPS_PORT=0", "--set", "PROXY=apache"], "--set PROXY 'apache'"),
+        (["--set", "TLS="], "--set TLS is empty"),
+        (["--storage-dir", "data"], "./data"),
         (["--storage-dir", "/proc/nowhere"], "STORAGE_DIR"),
         (["--tls", "own"], "needs"),
-        (["--admin-user", "a:b"], "REGISTRY_ADMIN_USER"),
+        (["--admin-user", "a:b"], "--admin-user 'a:b' is no user name"),
     ],
 )
 def test_init_refuses_a_bad_answer_and_leaves_nothing(stackgen, tmp_path, arguments, words):
@@ -31,6 +34,8 @@ def test_init_refuses_a_bad_answer_and_leaves_nothing(stackgen, tmp_path, argume
     done = stackgen("init", "new/stack", "--yes", *arguments, code=1)
     assert words in done.stderr
     assert "hint:" in done.stderr
+    assert "line " not in done.stderr  # of a file that nobody has seen
+    assert "being-made" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -40,6 +45,15 @@ def test_init_refuses_a_bad_answer_and_leaves_nothing(stackgen, tmp_path, argume
         (["init"], "Missing argument 'DIR'"),
         (["init", "x", "--domain", "", "--yes"], "--domain is empty"),
         (["init", "x", "--admin-user", "", "--yes"], "--admin-user is empty"),
+        (["init", ""], "the name of the folder is empty"),
+        (["render", ""], "the name of the folder is empty"),
+        (
+            ["init", "x", "--set", "HTTPS_PORT=9", "--https-port", "10"],
+            "--https-port says '10' and --set HTTPS_PORT says '9'",
+        ),
+        (["init", "x", "--set", "HSTS=true", "--set", "HSTS=false"], "give one of them"),
+        (["init", "x", "--proxy", "none", "--http-port", "80"], "--http-port needs nginx"),
+        (["init", "x", "--cert", "a", "--key", "b", "--set", "TLS=local"], "--set TLS says local"),
         (["init", "x", "--set", "HTTPS_PROT=1"], "did you mean HTTPS_PORT"),
         (["init", "x", "--set", "nonsense"], "NAME=VALUE"),
         (["init", "x", "--https-port", "70000"], "70000"),
@@ -61,6 +75,27 @@ def test_folders_with_odd_names_get_commands_that_work_and_projects_of_their_own
         (tmp_path / name / ".env").read_text().split("COMPOSE_PROJECT_NAME=")[1].split()[0] for name in ("日本", "韓国")
     }
     assert len(projects) == 2
+
+
+def test_a_flag_and_its_setting_mean_the_same(stackgen, tmp_path):
+    """A path of a setting starts at the stack's folder, whichever way it was given; the busy port is noticed too."""
+    stackgen("init", "a", "--storage-dir", "./images", "--yes")
+    stackgen("init", "b", "--set", "STORAGE_DIR=./images", "--yes")
+    for name in "ab":
+        assert "STORAGE_DIR=./images\n" in (tmp_path / name / ".env").read_text()
+        assert (tmp_path / name / "images").is_dir()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = stackgen("init", "c", "--set", f"HTTPS_PORT={port}", "--yes", code=1)
+        assert f"port {port} is in use" in done.stderr
+        assert "--set HTTPS_PORT=" in done.stderr
+
+
+def test_a_folder_of_the_longest_name_is_made(stackgen, tmp_path):
+    """Its draft has a shorter one; a longer name is refused as it was typed."""
+    stackgen("init", "n" * 255, "--yes")
+    assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
+    assert f"{'n' * 256}: File name too long" in stackgen("init", "n" * 256, "--yes", code=1).stderr
 
 
 def test_a_folder_that_holds_something_else_is_refused(stackgen, tmp_path):

@@ -1,0 +1,91 @@
+"""The settings of a new stack: what was answered, and a proposal for the rest that fits this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING
+
+from stackgen import hosting, hosts
+from stackgen.cli.terminal import warn
+from stackgen.errors import StackgenError
+from stackgen.projects import find_claim
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from stackgen.cli.answers import Answer
+
+LOCAL_PORTS = {"HTTPS_PORT": 8443, "HTTP_PORT": 8080}
+PUBLIC_PORTS = {"HTTPS_PORT": 443, "HTTP_PORT": 80}
+ALONE_PORTS = {"HTTPS_PORT": 5000}
+
+
+def propose_settings(directory: Path, answers: Mapping[str, Answer]) -> dict[str, str]:
+    """Name and value of every setting that a new `.env` holds."""
+    given = {name: answer.value for name, answer in answers.items()}
+    domain = given.get("SERVICE_DOMAIN", "localhost")
+    local = hosts.is_loopback(domain)
+    env = {"COMPOSE_PROJECT_NAME": "", "COMPOSE_PROFILES": "", "SERVICE_DOMAIN": domain}
+    if local:
+        env["BIND_ADDRESS"] = domain if domain != "localhost" else "127.0.0.1"
+    usual = ALONE_PORTS if given.get("PROXY") == "none" else LOCAL_PORTS if local else PUBLIC_PORTS
+    env |= _ports(usual, answers, given.get("BIND_ADDRESS", env.get("BIND_ADDRESS")))
+    env |= {"PROXY": "nginx", "TLS": "local", "SECRETS_GID": str(hosting.operator_group())}
+    if "STORAGE_DIR" in given and os.geteuid() != 0:
+        env["REGISTRY_USER"] = f"{os.geteuid()}:{os.getegid()}"
+    env |= given
+    if "COMPOSE_PROJECT_NAME" not in given:
+        env["COMPOSE_PROJECT_NAME"] = propose_project(directory)
+    return env
+
+
+def _ports(usual: Mapping[str, int], answers: Mapping[str, Answer], address: str | None) -> dict[str, str]:
+    """HTTPS_PORT and HTTP_PORT: as answered, else the usual ones, else the next free ones."""
+    ports: dict[str, int] = {}
+    for name, port in usual.items():
+        if name not in answers:
+            ports[name] = _free_port(name, port, address, taken=frozenset(ports.values()))
+        elif answers[name].value.isdecimal():
+            ports[name] = int(answers[name].value)
+            _refuse_busy(ports[name], answers[name], address, taken=frozenset(ports.values()))
+    return {name: str(port) for name, port in ports.items()}
+
+
+def _free_port(name: str, usual: int, address: str | None, *, taken: frozenset[int]) -> int:
+    port = hosting.propose_port(usual, lambda one: hosting.port_is_free(one, address), taken=taken)
+    if port != usual:
+        kind = name.removesuffix("_PORT").lower()
+        reason = f"{kind} gets" if usual in taken else f"port {usual} is in use on this machine: {kind} gets"
+        warn(f"{reason} {port} instead")
+    return port
+
+
+def _refuse_busy(port: int, answer: Answer, address: str | None, *, taken: frozenset[int]) -> None:
+    def is_free(one: int) -> bool:
+        return hosting.port_is_free(one, address)
+
+    if 0 < port <= hosting.LAST_PORT and not is_free(port):
+        other = hosting.propose_port(port, is_free, taken=taken)
+        hint = f"{other} is free: {answer.instead(str(other))}"
+        raise StackgenError(f"port {port} is in use on this machine", hint=hint)
+
+
+def propose_project(directory: Path) -> str:
+    """The folder's name as Compose accepts it, if no other stack on this engine has it; else one of its own."""
+    plain = re.sub(r"[^a-z0-9_-]+", "-", directory.resolve().name.lower()).strip("-_")[:50]
+    own = f"{plain or 'stackgen'}-{hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:8]}"
+    if not plain:
+        return own
+    claim = find_claim(plain)
+    if claim is None:
+        return plain
+    if find_claim(own) is not None:
+        raise StackgenError(
+            f"Compose projects {plain!r} and {own!r} are on this engine already: {claim.text}",
+            hint="choose another: --project-name NAME; or, to go on with what is there: --project-name " + plain,
+        )
+    warn(f"the Compose project {plain!r} is on this engine already ({claim.text}): this stack's is {own!r}")
+    return own
