@@ -19,7 +19,8 @@ from registry_app.index_keeper import RECONCILE_EVERY, IndexKeeper, is_due
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository
 from registry_app.storage import open_storage
-from registry_app.storage.index import SCHEMA, IndexState
+from registry_app.storage.index import IndexState
+from registry_app.storage.index_database import SCHEMA
 from registry_app.storage.manifests import Manifests
 from registry_app.storage.reconciliation import reconcile, seed
 from tests.registry_app.storage.pushing import APP, body_of, image, push_blob, push_document, push_image
@@ -193,12 +194,12 @@ def test_what_is_in_memory_outlasts_attempts_to_use_the_file_again(storage, monk
     storage.layout.index.mkdir()
     age(storage)
     assert found(storage) == [digest]
-    storage.index._file_after = 0.0
+    storage.index._database._file_after = 0.0
     with monkeypatch.context() as reading:
         reading.setattr(Manifests, "content", lambda *_: pytest.fail("read again"))
         assert found(storage) == [digest]
     storage.layout.index.rmdir()
-    storage.index._file_after = 0.0
+    storage.index._database._file_after = 0.0
     assert found(storage) == [digest]
     assert storage.index.state().trouble is None
     assert storage.layout.index.is_file()
@@ -221,7 +222,7 @@ def test_a_file_that_nobody_asks_is_let_go(storage):
     assert found(storage) == [digest]
     keeper.look()
     assert is_open(), "a question follows a question"
-    storage.index._asked -= 3
+    storage.index._database._wanted_until -= 3
     keeper.look()
     assert not is_open()
     assert found(storage) == [digest]
@@ -229,7 +230,7 @@ def test_a_file_that_nobody_asks_is_let_go(storage):
 
 def test_a_writer_that_blocks_the_index_blocks_nobody_else(storage, monkeypatch):
     """A list is told from the tree; nothing is kept, and nothing is missing later."""
-    monkeypatch.setattr("registry_app.storage.index._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("registry_app.storage.index_database._BUSY_SECONDS", 0.05)
     storage.index.state()
     digest = str(sign(storage, 1))
     blocker = sqlite3.connect(storage.layout.index, isolation_level=None)
