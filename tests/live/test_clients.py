@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,10 +75,17 @@ def test_strangers_pull_what_is_public(clients: Clients, layout: Path) -> None:
         rules.write_text(before)
 
 
-def test_podman(clients: Clients, layout: Path) -> None:
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose path has few characters: podman takes fifty at most."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="p") as folder:
+        yield Path(folder)
+
+
+def test_podman(clients: Clients, layout: Path, short: Path) -> None:
     """Podman logs in, pushes, pulls the same image, and is refused once it has logged out."""
-    folders = ("--root", clients.home / "root", "--runroot", clients.home / "run")
-    podman = ("podman", *folders, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
+    options = ("--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
+    podman = ("podman", "--root", short / "root", "--runroot", short / "run", *options)
     name = clients.name("clients/podman:1")
     clients.run(*podman, "login", "-u", clients.stack.user, "--password-stdin", clients.stack.authority,
                 stdin=clients.stack.password)  # fmt: skip

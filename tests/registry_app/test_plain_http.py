@@ -42,6 +42,18 @@ def test_a_plain_request_is_led_to_https(registry):
         client.close()
 
 
+def test_who_would_keep_to_plain_http_is_not_led_in_a_circle(registry):
+    """Both crane and cosign ask loopback both ways at once and take the first good answer as the way for all requests."""
+    running, _ = registry
+    client = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    agent = "cosign/devel (linux; amd64) go-containerregistry/v0.20.6"
+    client.request("GET", "/v2/", headers={"Host": f"localhost:{running.port}", "User-Agent": agent})
+    answer = client.getresponse()
+    assert answer.status == 400
+    assert b"speaks HTTPS" in answer.read()
+    client.close()
+
+
 def test_tls_is_served_beside_it(registry):
     """With its own answer."""
     running, trust = registry
