@@ -1,11 +1,11 @@
 """Killed at any system call that changes the disk, init and render leave the old stack or the new one."""
 
 import hashlib
-import itertools
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +15,7 @@ import yaml
 
 from stackgen.dotenv import set_value
 from stackgen.folder import StackFolder
+from tests.stackgen.killing import kill_at, points_of
 
 pytestmark = [
     pytest.mark.fault,
@@ -34,12 +35,12 @@ def strace(*arguments, folder, inject=(), log="/dev/null"):
     return subprocess.run([*command, *arguments], cwd=folder, env=environment, capture_output=True, check=False)
 
 
-def calls_of(*arguments, folder):
-    """How many system calls a run makes that change the disk."""
+def points_in(*arguments, folder):
+    """Where a run can be killed that changes the disk."""
     log = folder.with_suffix(".strace")
     done = strace(*arguments, folder=folder, log=str(log))
     assert done.returncode == 0, done.stderr
-    return sum("(" in line for line in log.read_text().splitlines())
+    return points_of(log)
 
 
 def content(root):
@@ -69,16 +70,14 @@ def started_by_compose(root):
 
 
 def killed_runs(*arguments, prepare, step):
-    """A run killed before its first such call, before a later one, and so on until a run would come through."""
-    total = calls_of(*arguments, folder=prepare(0))
-    for number in itertools.count(1):
+    """A run killed at its first such call, at a later one, and so on to the last."""
+    points = points_in(*arguments, folder=prepare(0))
+    killed = 0
+    for number, point in enumerate(points[:: STEP or step], 1):
         place = prepare(number)
-        when = 1 + (number - 1) * (STEP or step)
-        if when > total:
-            return
-        inject = ["-e", f"inject={CALLS}:signal=SIGKILL:when={when}"]
-        strace(*arguments, folder=place, inject=inject)
+        killed += strace(*arguments, folder=place, inject=kill_at(point)).returncode == -signal.SIGKILL
         yield place
+    assert killed > number / 2, f"only {killed} of {number} runs were killed"
 
 
 def test_a_killed_init_leaves_no_stack_or_a_whole_one(tmp_path, stackgen):
