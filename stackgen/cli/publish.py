@@ -108,7 +108,8 @@ def _tell(pinned: Address, image: str, *, signed: bool, loose: bool) -> None:
     heading(f"published {pinned}")
     say(f"registry image {image}")
     if signed:
-        say("signed; check it with: stackgen verify --key cosign.pub")
+        say("signed; who has the key's public half checks it:")
+        command_line(f"stackgen verify oci://{pinned} --key cosign.pub")
     if loose:
         warn("images named by tag can change under a consumer: leave out --allow-tags for anything that others run")
     say("run it from an empty folder, with SERVICE_DOMAIN=… in .env (in scripts with -y: Compose asks first):")
