@@ -55,8 +55,14 @@ def write_tree(root: Path, *, repositories: int, tags: int, many: int, large: in
 
 
 def write_referrers(root: Path, repository: str, *, manifests: int) -> str:
-    """Writes a repository of so many manifests, three of which refer to the same subject; gives its digest."""
-    subject = digest_of(_write_manifest(root, repository, {}))
+    """Writes a repository of so many manifests, three of which refer to the same subject; gives its digest.
+
+    A repository that is there already is left as it is.
+    """
+    subject = digest_of(_manifest({}))
+    if (root / V2 / "repositories" / repository).exists():
+        return subject
+    _write_manifest(root, repository, {})
     described = {"mediaType": MANIFEST, "digest": subject, "size": 0}
     for number in range(manifests):
         more = {"subject": described} if number < SIGNATURES else {}
@@ -64,11 +70,14 @@ def write_referrers(root: Path, repository: str, *, manifests: int) -> str:
     return subject
 
 
-def _write_manifest(root: Path, repository: str, more: dict[str, Any]) -> bytes:
-    body = json.dumps(json.loads(image_manifest(b"{}", [])) | more).encode()
+def _manifest(more: dict[str, Any]) -> bytes:
+    return json.dumps(json.loads(image_manifest(b"{}", [])) | more).encode()
+
+
+def _write_manifest(root: Path, repository: str, more: dict[str, Any]) -> None:
+    body = _manifest(more)
     _write_blob(root, body)
     _write_link(root / V2 / "repositories" / repository / "_manifests" / "revisions", digest_of(body))
-    return body
 
 
 def image_manifest(config: bytes, layers: list[tuple[str, int]]) -> bytes:
