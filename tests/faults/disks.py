@@ -13,6 +13,7 @@ from pathlib import Path
 
 FS_IOC_SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = 2
+PATIENCE = 60  # seconds
 MAKE = {"ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q", "-f"]}
 
 
@@ -43,12 +44,15 @@ class Disk:
         subprocess.run(["mount", "-o", options, self.image, self.mount], check=True, capture_output=True)
 
     def detach(self):
-        """Unmounts it, whatever state it is in."""
-        for _ in range(100):
-            if subprocess.run(["umount", self.mount], check=False, capture_output=True).returncode == 0:
-                return
+        """Unmounts it, whatever state it is in; processes that were killed may take their time to let go of it.
+
+        Never lazily: the next mount would find the file system that was cut off still alive.
+        """
+        end = time.monotonic() + PATIENCE
+        while (done := subprocess.run(["umount", self.mount], check=False, capture_output=True)).returncode:
+            if time.monotonic() > end:
+                raise OSError(f"{self.mount} can't be unmounted: {done.stderr!r}")
             time.sleep(0.05)
-        subprocess.run(["umount", "-l", self.mount], check=True)
 
     def cut_power(self):
         """Nothing reaches the disk from here on, not even what the journal holds in memory."""
