@@ -76,10 +76,10 @@ def _tell(folder: StackFolder, settings: StackSettings, started: Running, *, wit
 
 
 def _with_docker(folder: StackFolder, settings: StackSettings) -> tuple[str, str]:
-    login = f"-u {settings.registry_admin_user} --password-stdin {settings.authority}"
+    login = shell_line("docker", "login", "-u", settings.registry_admin_user, "--password-stdin", settings.authority)
     image = f"{settings.authority}/team/app:1"
     return (
-        f"docker login {login} < {shell_line(folder.admin_password)}",
+        f"{login} < {shell_line(folder.admin_password)}",
         f"docker tag IMAGE {image} && docker push {image}",
     )
 
@@ -87,6 +87,6 @@ def _with_docker(folder: StackFolder, settings: StackSettings) -> tuple[str, str
 def _without_docker(folder: StackFolder, settings: StackSettings) -> tuple[str, str]:
     ca = shell_line(folder.resolve(settings.certs_dir) / "ca.crt")
     return (
-        f"curl --cacert {ca} -u {settings.registry_admin_user} {settings.external_url}/v2/_catalog",
+        f"curl --cacert {ca} -u {shell_line(settings.registry_admin_user)} {settings.external_url}/v2/_catalog",
         shell_line(sys.argv[0], "users", "list", folder.root),
     )
