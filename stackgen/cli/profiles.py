@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackgen.cli.options import examples, stack_argument
+from stackgen.cli.options import StackFolderType, examples
 from stackgen.cli.terminal import say
 from stackgen.env_file import load_settings
 from stackgen.profiles import BASE, load_profiles
@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from stackgen.folder import StackFolder
 
 
-@click.command(epilog=examples("stackgen profiles", "stackgen profiles mystack --json"))
-@stack_argument
+@click.command(epilog=examples("stackgen profiles list", "stackgen profiles list mystack --json"))
+@click.argument("arguments", nargs=-1, metavar="[list] [DIR]")
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
-def command(folder: StackFolder, *, as_json: bool) -> None:
+def command(arguments: tuple[str, ...], *, as_json: bool) -> None:
     """List the profiles, and which of them run."""
+    # `list` is the only thing to do with them here, so it may be left out.
+    place = arguments[1:] if arguments[:1] == ("list",) else arguments
+    if len(place) > 1:
+        raise click.UsageError("too many arguments")
+    folder: StackFolder = StackFolderType().convert(place[0] if place else ".", None, None)
     running = load_settings(folder).compose_profiles
     profiles = [profile for profile in load_profiles() if profile.name != BASE]
     if as_json:

@@ -135,3 +135,11 @@ def test_one_setting_is_explained(stackgen):
     assert "no scheme" in stackgen("settings", "service_domain").stdout
     assert "SERVICE_DOMAIN" in stackgen("settings", "SERVICE_DOMIAN", code=1).stderr
     assert json.loads(stackgen("settings", "--as", "schema").stdout)["properties"]["HTTPS_PORT"]["maximum"] == 65535
+
+
+def test_profiles_are_listed_with_and_without_the_word_list(stackgen, folder):
+    """And a second folder is too many."""
+    shown = stackgen("profiles", "list", folder.root).stdout
+    assert shown == stackgen("profiles", folder.root).stdout
+    assert shown.startswith("observability")
+    assert "too many" in stackgen("profiles", "list", folder.root, folder.root, code=2).stderr
