@@ -118,7 +118,8 @@ def check_nginx(stack, text):
     assert re.fullmatch(r"[a-z0-9.:\[\]-]+", stack.authority)
     assert f'Host "{stack.authority}"' in found["proxy_set_header"]
     redirects = [f"308 {stack.external_url}$request_uri"] if stack.http_port else []
-    assert [one for one in found["return"] if one.startswith("308")] == redirects
+    to_https = "308 https://$http_host$request_uri"  # for plain HTTP that comes to the port of TLS
+    assert [one for one in found["return"] if one.startswith("308")] == [*redirects, to_https]
     assert (text.count("Strict-Transport-Security") > 0) == stack.hsts
 
 
