@@ -34,6 +34,7 @@ def recall(folder: StackFolder, settings: StackSettings) -> bool:
 def remember(folder: StackFolder, settings: StackSettings, *, since: float, until: float) -> None:
     """Keeps that they are good between two moments, in seconds since the epoch."""
     seen = {"of": _fingerprint(folder, settings), "since": since, "until": until}
+    folder.state.mkdir(parents=True, exist_ok=True)
     write_text(folder.certificate_seen, json.dumps(seen) + "\n")
 
 

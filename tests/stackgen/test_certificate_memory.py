@@ -1,8 +1,9 @@
 """A render looks at certificate and key when there is something new to see."""
 
 import json
+import shutil
 
-from stackgen.certificate_memory import recall
+from stackgen.certificate_memory import recall, remember
 from stackgen.env_file import load_settings
 from tests.stackgen.test_command_line import modules_of
 
@@ -57,3 +58,11 @@ def test_a_broken_key_is_found_by_the_next_render(stackgen, folder):
     """Though the one before was good."""
     (folder.root / "certs/privkey.pem").write_text("-----BEGIN PRIVATE KEY-----\nbm8=\n-----END PRIVATE KEY-----\n")
     assert "privkey.pem" in stackgen("render", folder.root, code=1).stderr
+
+
+def test_a_stack_whose_state_went_is_looked_at_and_remembered_again(folder):
+    """A folder of ours that somebody deleted is made anew."""
+    settings = load_settings(folder)
+    shutil.rmtree(folder.state)
+    remember(folder, settings, since=0, until=9e12)
+    assert recall(folder, settings)
