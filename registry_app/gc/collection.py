@@ -105,6 +105,8 @@ def plan_collection(storage: Storage, policy: Policy, observer: Observer) -> Rep
 
 
 def _collect(storage: Storage, policy: Policy, observer: Observer, *, report: Report, sweeper: Sweeper | None) -> None:
+    # A copy over the tree may put old folder times back: what is remembered by them may list less than there is.
+    storage.listings.forget_all()
     removed = _collect_manifests(storage, policy, observer, report=report, sweeper=sweeper) if policy.untagged else {}
     marked: set[str] = set()
     for repository in storage.repositories.all():

@@ -17,6 +17,7 @@ from registry_app.gc.runs import last_run
 from registry_app.gc.worker import Schedule, run_due
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository, Tag
+from registry_app.storage import open_storage
 from registry_app.storage.locks import try_lock
 from tests.registry_app.storage.pushing import (
     APP,
@@ -56,6 +57,24 @@ def test_what_images_need_stays_and_the_rest_goes(storage):
     for content in (b"{}", b"1", b"2"):
         assert storage.blobs.stat(APP, Digest.of(content)).size
     assert run(storage).removed_blobs == 0
+
+
+def test_images_that_a_remembered_list_does_not_show_keep_their_blobs(storage):
+    """A copy over the tree puts old times back on folders: lists may lag until a reindex, a collection must not."""
+    old = [storage.layout.repositories, storage.layout.tags(APP)]
+    push_image(storage, "v1", layers=(b"1",))
+    for folder in old:
+        os.utime(folder, (1, 1))
+    assert (storage.repositories.list(), storage.tags.list(APP)) == (["team/app"], ["v1"])
+    other = open_storage(storage.layout.root)
+    push_image(other, "v2", layers=(b"2",))
+    push_image(other, "v1", Repository("zoo"), layers=(b"3",))
+    for folder in old:
+        os.utime(folder, (1, 1))
+    assert (storage.repositories.list(), storage.tags.list(APP)) == (["team/app"], ["v1"]), "else this tests nothing"
+    report = run(storage, UNTAGGED)
+    assert (report.removed_blobs, report.removed_manifests) == (0, 0)
+    assert all(is_stored(storage, content) for content in (b"1", b"2", b"3"))
 
 
 def test_a_deleted_image_frees_its_room(storage):
