@@ -5,28 +5,16 @@ Rules only allow. What no rule allows is denied, so their order never matters.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from registry_app.auth.globs import matches
 from registry_app.auth.identity import Action, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EVERY_USER = "*"
-
-
-@lru_cache(maxsize=4096)
-def compile_glob(glob: str) -> re.Pattern[str]:
-    """The pattern of a repository glob: `*` and `?` stay within one path component, `**` spans any number.
-
-    `team/**` holds everything below `team` and not `team` itself; `**/base` holds `base` at any depth.
-    """
-    pattern = re.escape(glob).replace(r"\?", "[^/]")
-    pattern = pattern.replace(r"\*\*/", "(?:[^/]+/)*").replace(r"\*\*", ".+").replace(r"\*", "[^/]*")
-    return re.compile(pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +30,7 @@ class Rule:
 
     def covers(self, repository: str) -> bool:
         """Whether one of the globs matches the whole name."""
-        return any(compile_glob(glob).fullmatch(repository) for glob in self.repositories)
+        return any(matches(glob, repository) for glob in self.repositories)
 
 
 @dataclass(frozen=True, slots=True)
