@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from registry_app.auth.watched import FileRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MARK = b"#previous "
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -41,13 +45,28 @@ def with_new_secret(content: bytes, secret: str, *, now: float, previous_until: 
         old = parse_secrets(content)
     except FileRefusedError:
         old = ()
-    lines = [secret.encode()]
-    if previous_until is not None:
-        kept = [HttpSecret(one.text, previous_until if one.until is None else one.until) for one in old]
-        for one in kept:
-            if one.counts(now) and one.until is not None:
-                moment = datetime.fromtimestamp(one.until, UTC).strftime(_TIME)
-                lines.append(_MARK + moment.encode() + b" " + one.text)
+    kept = [HttpSecret(one.text, previous_until if one.until is None else one.until) for one in old]
+    return _written(secret.encode(), kept if previous_until is not None else [], now=now)
+
+
+def with_previous_secret(content: bytes, *, now: float) -> bytes | None:
+    """The file's text with the secret before the last change signing again, None if that has run out.
+
+    The newer one verifies for as long as the older would have; all others until their time.
+    """
+    current, *before = [one for one in parse_secrets(content) if one.counts(now)]
+    if not before:
+        return None
+    previous, *others = before
+    return _written(previous.text, [HttpSecret(current.text, previous.until), *others], now=now)
+
+
+def _written(signing: bytes, kept: Iterable[HttpSecret], *, now: float) -> bytes:
+    lines = [signing]
+    for one in kept:
+        if one.counts(now) and one.until is not None:
+            moment = datetime.fromtimestamp(one.until, UTC).strftime(_TIME)
+            lines.append(_MARK + moment.encode() + b" " + one.text)
     return b"\n".join(lines) + b"\n"
 
 

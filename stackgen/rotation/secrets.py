@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from registry_app.auth.htpasswd import hash_password, parse_htpasswd
-from registry_app.auth.http_secret import parse_secrets, with_new_secret
+from registry_app.auth.http_secret import parse_secrets, with_new_secret, with_previous_secret
 from registry_app.auth.watched import FileRefusedError
 from stackgen.credentials import new_secret
 from stackgen.errors import StackgenError
@@ -109,16 +108,13 @@ def plan_http_secret(folder: StackFolder, settings: StackSettings, *, now: float
 
 def plan_http_secret_undo(folder: StackFolder, settings: StackSettings, *, now: float) -> Rotation:
     """The http secret before the last change signs again; the newer one verifies for as long as the older would."""
-    found = parse_secrets(_read_http_secret(folder))
-    valid = [secret for secret in found if secret.until is not None and now < secret.until]
-    if not valid:
+    content = with_previous_secret(_read_http_secret(folder), now=now)
+    if content is None:
         raise StackgenError(
             "the http secret before this one has run out", hint=stackgen_line(folder, "rotate", "http-secret")
         )
-    current, previous = found[0], valid[0]
-    until = datetime.fromtimestamp(previous.until or now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    content = previous.text + f"\n#previous {until} ".encode() + current.text + b"\n"
-    return _put_http_secret(folder, settings, content, "http secret, back", Record(now, previous.until))
+    until = parse_secrets(content)[1].until
+    return _put_http_secret(folder, settings, content, "http secret, back", Record(now, until))
 
 
 def plan_kept_secret(folder: StackFolder, settings: StackSettings, secret: KeptSecret, *, now: float) -> Rotation:

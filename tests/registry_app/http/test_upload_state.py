@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registry_app.auth.http_secret import with_new_secret
+from registry_app.auth.http_secret import with_new_secret, with_previous_secret
 from registry_app.http.upload_state import UploadSigner
 from registry_app.oci.names import Repository
 
@@ -43,6 +43,23 @@ def test_what_the_replaced_secret_signed_counts_until_its_time(tmp_path: Path) -
     assert signer.verifies(state, REPOSITORY, "one")
     now[0] = 61.0
     assert not signer.verifies(state, REPOSITORY, "one")
+
+
+def test_a_way_back_forgets_no_secret_that_still_counts(tmp_path: Path) -> None:
+    """An upload that began two rotations ago goes on after the last of them is undone."""
+    file = tmp_path / "http_secret"
+    file.write_bytes(b"first\n")
+    states = [UploadSigner(secret="", file=file).sign(REPOSITORY, "one")]
+    for secret in ("second", "third"):
+        rotate(file, secret, until=60.0)
+        states.append(UploadSigner(secret="", file=file).sign(REPOSITORY, "one"))
+    content = with_previous_secret(file.read_bytes(), now=1.0)
+    assert content is not None
+    assert content.startswith(b"second\n")
+    file.write_bytes(content)
+    signer = UploadSigner(secret="", file=file, clock=lambda: 1.0)
+    assert all(signer.verifies(state, REPOSITORY, "one") for state in states)
+    assert with_previous_secret(content, now=61.0) is None
 
 
 def test_a_signature_of_another_repository_upload_or_secret_is_refused(tmp_path: Path) -> None:
