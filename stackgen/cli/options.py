@@ -61,6 +61,10 @@ def _refuse_unset(
         kind.fail("the name of the folder is empty; the present one is .", param, ctx)
 
 
+LONGEST_DAYS = 3650
+"""Nothing here is meant to last longer, and dates end in the year 9999."""
+
+
 class DurationType(click.ParamType[int]):
     """A time such as 90s, 30m, 1h30m or 7d, as seconds."""
 
@@ -71,9 +75,12 @@ class DurationType(click.ParamType[int]):
         if isinstance(value, int):
             return value
         try:
-            return parse_duration(str(value))
+            seconds = parse_duration(str(value))
         except ValueError:
             self.fail(f"{value!r} is no time: write 90s, 30m, 1h30m or 7d", param, ctx)
+        if seconds > LONGEST_DAYS * 86_400:
+            self.fail(f"{value!r} is too long: at most {LONGEST_DAYS}d, ten years", param, ctx)
+        return seconds
 
 
 DURATION = DurationType()

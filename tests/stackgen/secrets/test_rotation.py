@@ -242,6 +242,7 @@ def test_what_grafana_refuses_is_taken_back(folder, monkeypatch):
         ([], 2, "say what to rotate"),
         (["tls", "mystack", "more"], 2, "too many"),
         (["tls", "mystack", "--cert", "x"], 2, "go together"),
+        (["password", "mystack", "--keep-old", "3000000d"], 2, "too long"),
         (["all", "mystack", "--undo"], 1, "one secret"),
         (["password", "mystack", "--user", "nobody"], 1, "no user 'nobody'"),
         (["tls", "absent"], 1, "there is no stack"),
