@@ -8,8 +8,31 @@ import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
 
+# What Go's strconv.ParseBool takes, and so upstream's command line.
+_TRUE, _FALSE = {"1", "t", "T", "true", "True", "TRUE"}, {"0", "f", "F", "false", "False", "FALSE"}
 
-@click.command(short_help="Remove what no image needs, also while the registry serves.")
+
+class CommandOfGo(click.Command):
+    """Takes values of flags as upstream's command line does: `--dry-run=true`, `-m=false`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The usual, after flags with a value were put as flags without, or left out."""
+        flags = {name: one for one in self.params if isinstance(one, click.Option) and one.is_flag for name in one.opts}
+        plain: list[str] = []
+        for argument in args:
+            name, given, value = argument.partition("=")
+            if name not in flags or not given:
+                plain.append(argument)
+            elif value in _TRUE:
+                plain.append(name)
+            elif value in _FALSE:
+                plain = [earlier for earlier in plain if flags.get(earlier) is not flags[name]]
+            else:
+                raise click.UsageError(f"{name} takes true or false, not {value!r}", ctx)
+        return super().parse_args(ctx, plain)
+
+
+@click.command(cls=CommandOfGo, short_help="Remove what no image needs, also while the registry serves.")
 @click.option("-d", "--dry-run", is_flag=True, help="Only tell what would be removed, and why the rest stays.")
 @click.option("-m", "--delete-untagged", is_flag=True, help="Remove manifests that no tag, index or subject keeps.")
 @click.option("-q", "--quiet", is_flag=True, help="Only tell the sum, and now and then how far it is.")

@@ -46,6 +46,19 @@ def test_a_dry_run_prints_what_upstream_prints_and_why_the_rest_stays(storage, c
     assert storage.blobs.stat(APP, Digest.of(b"orphan")).size == 6
 
 
+def test_flags_take_values_as_upstreams_do(storage, config):
+    """A cron line of Go's flags means the same to ours."""
+    collect = "garbage-collect"
+    old = push_image(storage, "v1", layers=(b"2",))
+    push_image(storage, "v1", layers=(b"3",))
+    result = registry(collect, "-m=true", "--dry-run=1", "--quiet=false", "--grace", "0", config)
+    assert result.exit_code == 0, result.output
+    assert f"manifest eligible for deletion: {old}" in result.output
+    assert "would remove" in registry(collect, "-d=T", "--delete-untagged=false", "--grace", "0", config).output
+    assert registry(collect, "-d=perhaps", config).exit_code == 2
+    assert "\nremoved" in registry(collect, "--dry-run", "--dry-run=false", "--grace", "0", config).output
+
+
 def test_what_was_collected_can_be_restored(storage, config):
     """The last line says how."""
     result = registry("garbage-collect", "-q", "--grace", "0", config)
