@@ -118,8 +118,8 @@ class UploadResource:
         self._answers.check(req, repository, upload)
         owner, body = req.context.identity.name, req.context.body
         try:
-            offset = _offset(req)
-            grown = self._uploads.append(repository, upload, body, owner=owner, offset=offset, length=body.length)
+            offset, length = _span(req)
+            grown = self._uploads.append(repository, upload, body, owner=owner, offset=offset, length=length)
         except RegistryError as error:
             raise self._located(req, repository, upload, error) from None
         resp.status = 202
@@ -131,8 +131,8 @@ class UploadResource:
         digest = Digest.parse(req.get_param("digest") or "")
         owner, body = req.context.identity.name, req.context.body
         try:
-            offset = _offset(req)
-            self._uploads.finish(repository, upload, digest, body, owner=owner, offset=offset, length=body.length)
+            offset, length = _span(req)
+            self._uploads.finish(repository, upload, digest, body, owner=owner, offset=offset, length=length)
         except RegistryError as error:
             raise self._located(req, repository, upload, error) from None
         self._answers.created(req, resp, repository, digest)
@@ -152,13 +152,15 @@ class UploadResource:
         return error
 
 
-def _offset(req: Request) -> int | None:
-    """Where the body belongs, by Content-Range. Raises RANGE_INVALID, or SIZE_INVALID for a length that differs."""
-    header = req.get_header("Content-Range")
+def _span(req: Request) -> tuple[int | None, int | None]:
+    """Where the body belongs, and its length, by Content-Range or else Content-Length; None for what neither says.
+
+    Raises RANGE_INVALID, or SIZE_INVALID where the two differ.
+    """
+    header, length = req.get_header("Content-Range"), req.context.body.length
     if header is None:
-        return None
+        return None, length
     chunk = parse_content_range(header)
-    length = req.context.body.length
     if length is not None and length != chunk.length:
         raise RegistryError(ErrorCode.SIZE_INVALID, message="Content-Range and Content-Length differ")
-    return chunk.start
+    return chunk.start, chunk.length

@@ -121,6 +121,18 @@ def test_a_body_cut_at_any_byte_is_never_a_blob_behind_nginx(registry, tmp_path)
         assert front.request("DELETE", f"/v2/a/blobs/{digest(WHOLE)}").status == 202
 
 
+@pytest.mark.parametrize("last", [4, 20])
+def test_a_chunked_body_of_another_length_than_its_range_is_refused(registry, last):
+    """As with Content-Length; the upload stays as it was, and takes the right one."""
+    location = registry.request("POST", "/v2/a/blobs/uploads/").headers["Location"]
+    body = iter([b"hello", b" world"])
+    refused = registry.request("PATCH", location, body=body, headers={"Content-Range": f"0-{last}"})
+    assert (refused.status, b"SIZE_INVALID" in refused.body) == (400, True)
+    assert registry.request("GET", location)["Range"] == "0-0"
+    taken = registry.request("PATCH", location, body=iter([b"hello world"]), headers={"Content-Range": "0-10"})
+    assert (taken.status, taken["Range"]) == (202, "0-10")
+
+
 def test_a_body_shorter_than_its_length_is_never_accepted(registry):
     """Content-Length says how much there is; every shorter body is refused."""
     for cut in range(len(WHOLE)):
