@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -207,10 +208,19 @@ def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Prob
         )
 
 
+# Who owns one of these owns the host: the registry's user must not, and nobody should be told to let it.
+_TOP_FOLDERS = (
+    "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc",
+    "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var", "var/lib",
+)  # fmt: skip
+_OF_THE_SYSTEM = {"/", *(f"/{name}" for name in _TOP_FOLDERS)}
+
+
 def _misplaced(path: str | None) -> str:
     """Why a folder may not be mounted into a container; empty when it may."""
     if path is None or path.startswith("/"):
-        return ""
+        plain = path and "/" + os.path.normpath(path).lstrip("/")
+        return f"{path!r} is a folder of the system" if plain in _OF_THE_SYSTEM else ""
     first = next((part for part in path.split("/") if part not in {"", "."}), "")
     if first in {"", ".."}:
         return f"{path!r} would show a container the stack's secrets, or what lies above the stack"

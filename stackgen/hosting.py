@@ -98,5 +98,5 @@ def prepare_storage(folder: StackFolder, settings: StackSettings) -> None:
         raise StackgenError(
             f"STORAGE_DIR {settings.storage_dir} belongs to uid {owner.st_uid}, and the registry runs as {uid}",
             hint=shell_line("sudo", "chown", "-R", f"{uid}:{gid}", place)
-            + f"; or set REGISTRY_USER={owner.st_uid}:{owner.st_gid}",
+            + (f"; or set REGISTRY_USER={owner.st_uid}:{owner.st_gid}" if owner.st_uid and owner.st_gid else ""),
         )

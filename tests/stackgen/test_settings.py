@@ -201,6 +201,8 @@ def test_every_setting_has_a_good_value_in_these_tests():
         ("REGISTRY_EXTERNAL_URL=https://x/path", "plain address"),
         ("REGISTRY_USER=0:0", "root"),
         ("STORAGE_DIR=data", "volume"),
+        ("STORAGE_DIR=/", "of the system"),
+        ("STORAGE_DIR=/srv/../etc/", "of the system"),
         ("STORAGE_DIR=~/data", "home"),
         ("CERTS_DIR=.", "secrets"),
         ("CERTS_DIR=./secrets", "another use"),
