@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REQUESTS_OF_A_CONNECTION = 7
+ROTATIONS = (
+    ("password", "--keep-old", "60s"),
+    ("http-secret",),
+    ("tls",),
+    ("ca",),
+    ("tls",),
+    ("tls", "--undo"),
+    ("ca", "--undo"),
+    ("password", "--undo"),
+    ("all", "--keep-old", "60s"),
+)
+"""What `stackgen rotate` is asked for in turn while the clients work: every secret, and each way back."""
 
 
 class Load:

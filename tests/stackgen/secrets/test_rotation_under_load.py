@@ -16,7 +16,7 @@ import pytest
 
 from stackgen.folder import StackFolder
 from stackgen.founding import compose_env, make_stack
-from tests.load import Load
+from tests.load import ROTATIONS, Load
 from tests.serving import free_port
 
 log = logging.getLogger(__name__)
@@ -68,17 +68,7 @@ def test_no_valid_request_fails_while_every_secret_is_rotated(tmp_path):
             lambda: ("admin", folder.admin_password.read_text().strip()),
         )
         with load.running():
-            for arguments in (
-                ("password", "--keep-old", "60s"),
-                ("http-secret",),
-                ("tls",),
-                ("ca",),
-                ("tls",),
-                ("tls", "--undo"),
-                ("ca", "--undo"),
-                ("password", "--undo"),
-                ("all", "--keep-old", "60s"),
-            ):
+            for arguments in ROTATIONS:
                 before = served(port)
                 stackgen("rotate", *arguments)
                 load.goes_on(0.5)
