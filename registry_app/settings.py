@@ -101,7 +101,7 @@ class HttpSettings:
     relative_urls: bool | None = None
     secret: str = field(default="", repr=False)
     secret_file: Path | None = None
-    drain_timeout: float = 30.0
+    drain_timeout: float = 10.0
     read_timeout: float = 60.0
     headers: tuple[tuple[str, str], ...] = ()
     tls: TlsSettings | None = None

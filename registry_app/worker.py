@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # How long a thread waits for the next request of a connection that it has just served.
 NEXT_REQUEST_MILLISECONDS = 20
+# How long a worker that was replaced (SIGHUP) goes on with its uploads.
+LONGEST_FAREWELL_SECONDS = 3600
 
 
 class RegistryWorker(ThreadWorker):
@@ -41,7 +43,18 @@ class RegistryWorker(ThreadWorker):
         Patience.patience = self.app.settings.http.read_timeout
         # Found at once, instead of by Config.__getattr__ some twenty times in each request.
         self.cfg.__dict__.update({name: getattr(self.cfg, name) for name in self.cfg.settings})
+        # At a stop it is the parent that waits no longer than http.draintimeout.
+        self.cfg.__dict__["graceful_timeout"] = LONGEST_FAREWELL_SECONDS
         super().init_process()
+
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's signature
+        """Takes new connections, or none. When the worker stops, the port is closed: who comes now is told at once."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                while _readable(listener, 0):  # taken by the kernel already: to close now would cut them
+                    self.accept(listener)
+                listener.close()
 
     def enqueue_req(self, conn: Connection) -> None:
         """Hands a connection to a thread."""
@@ -54,7 +67,7 @@ class RegistryWorker(ThreadWorker):
     def handle(self, conn: Connection) -> Any:
         """Serves a request, and those that follow at once: the way through the poller costs more than a short wait."""
         outcome = super().handle(conn)
-        while outcome and outcome is not _DEFER and self._may_wait_for_more(conn) and _readable(conn.sock):
+        while outcome and outcome is not _DEFER and self._is_next_request_near(conn):
             outcome = super().handle(conn)
         return outcome
 
@@ -74,9 +87,10 @@ class RegistryWorker(ThreadWorker):
             req.uri = req.path  # for the log: without the query
         super().handle_error(req, client, addr, _unquoted(exc) if isinstance(exc, ParseException) else exc)
 
-    def _may_wait_for_more(self, conn: Connection) -> bool:
-        """No connection waits for a thread, and nothing is in memory already, where no poll would see it."""
-        return self.alive and self.tpool._work_queue.empty() and not conn.parser.unreader.buf.getvalue()  # noqa: SLF001
+    def _is_next_request_near(self, conn: Connection) -> bool:
+        """Whether it comes before another connection needs the thread; one in memory already is not seen by a poll."""
+        free = self.alive and self.tpool._work_queue.empty() and not conn.parser.unreader.buf.getvalue()  # noqa: SLF001
+        return free and _readable(conn.sock, NEXT_REQUEST_MILLISECONDS)
 
 
 def _unquoted(error: ParseException) -> ParseException:
@@ -87,7 +101,7 @@ def _unquoted(error: ParseException) -> ParseException:
     return bare
 
 
-def _readable(sock: Any) -> bool:
+def _readable(sock: Any, milliseconds: int) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return bool(poll.poll(NEXT_REQUEST_MILLISECONDS))
+    return bool(poll.poll(milliseconds))

@@ -37,12 +37,14 @@ ROTATIONS = (
 class Load:
     """Clients of one registry over TLS. Odd ones trust the authority of the beginning, even ones the newest file.
 
-    `credentials` gives user and password for each request; `failures` holds every answer that was not the one due.
+    `credentials` gives user and password for each request; `failures` holds every answer that was not the one due,
+    `longest` the seconds of the slowest.
     """
 
     def __init__(self, host: str, port: int, authority: Path, credentials: Callable[[], tuple[str, str]]) -> None:
         self.done: Counter[str] = Counter()
         self.failures: list[str] = []
+        self.longest = 0.0
         self._host, self._port, self._authority, self._credentials = host, port, authority, credentials
         self._first_authority = authority.read_text()
         self._stop = threading.Event()
@@ -95,9 +97,11 @@ class Load:
         user, password = self._credentials()
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         headers["Authorization"] = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+        began = time.monotonic()
         connection.request(method, path, body=body or None, headers=headers)
         answer = connection.getresponse()
         answer.content = answer.read()
+        self.longest = max(self.longest, time.monotonic() - began)
         assert answer.status == due, f"{method} {path}: {answer.status} {answer.content[:200]!r}"
         self.done[method] += 1
         return answer

@@ -129,6 +129,7 @@ def start_registry(
     users: dict[str, str] | None = None,
     environ: dict[str, str] | None = None,
     root: Path | None = None,
+    port: int | None = None,
     wrapper: tuple[str, ...] = (),
     launch: Callable[[list[str], Path], subprocess.Popen[bytes]] | None = None,
 ) -> Iterator[RunningRegistry]:
@@ -138,7 +139,7 @@ def start_registry(
     starts the process from the arguments of `registry` and the path of the log, where a run has its own way.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port, debug_port = free_port(), free_port()
+    port, debug_port = port or free_port(), free_port()
     root = root or folder / "registry"
     root.mkdir(parents=True, exist_ok=True)
     document: dict[str, Any] = {

@@ -198,7 +198,7 @@ HTTP = Struct(
         "prefix": Key(TEXT, "path below which the whole service lies"),
         "secret": Key(TEXT, "key of the signatures in upload addresses; made at random where missing"),
         "relativeurls": Key(BOOLEAN, "Locations without scheme and host, which works behind every proxy"),
-        "draintimeout": Key(DURATION, "how long running requests may take when the service stops", default="30s"),
+        "draintimeout": Key(DURATION, "how long running requests may take when the service stops", default="10s"),
         "tls": Key(TLS, "serve HTTPS without a proxy"),
         "headers": Key(MapOf(TEXTS), "added to every response"),
         "debug": Key(

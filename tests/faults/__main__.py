@@ -26,11 +26,13 @@ def main():
     run = RUNS[arguments.name]
     if reason := run.why_not():
         sys.exit(f"{arguments.name}: {reason}")
+    if arguments.peer and not run.takes_peer:
+        sys.exit(f"{arguments.name}: needs commands of ours, --peer can't be compared")
     count = run.many if arguments.count is None else arguments.count
     print(f"{arguments.name}: {run.about}; count {count}, seed {arguments.seed}", flush=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="faults-") as folder:
-        more = {"peer": arguments.peer} if arguments.peer and run.takes_peer else {}
+        more = run.in_full | ({"peer": arguments.peer} if arguments.peer else {})
         outcome = run.act(Path(folder).resolve() / "run", count=count, seed=arguments.seed, **more)
     print(f"{arguments.name}: {outcome}\nin {time.monotonic() - began:.0f} s, seed {arguments.seed}")
     sys.exit(bool(outcome.violations))

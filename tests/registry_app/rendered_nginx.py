@@ -36,9 +36,11 @@ CHANGES = (
     ("_temp_path /tmp/", "_temp_path {folder}/"),
     ("    worker_connections 6144;", "    worker_connections 512;"),
     ("keepalive_min_timeout 10s;", ""),
-    ("resolver 127.0.0.11 valid=10s;", ""),
+    ("resolver 127.0.0.11 valid=2s;", ""),
     ("zone registry 128k;", ""),
-    ("server registry:5000 resolve;", "server 127.0.0.1:{upstream};"),
+    ("zone registry_alone 128k;", ""),
+    ("server registry:5000 resolve ", "server 127.0.0.1:{upstream} "),
+    ("127.0.0.1:8082", "127.0.0.1:{waiting}"),
     ("/etc/nginx/certs/fullchain.pem", "{folder}/server.pem"),
     ("/etc/nginx/certs/privkey.pem", "{folder}/server.pem"),
     ("ssl_ecdh_curve ?X25519MLKEM768:", "ssl_ecdh_curve "),
@@ -86,6 +88,7 @@ def rendered_nginx(registry: RunningRegistry, folder: Path) -> Iterator[Front]:
     port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     places = {"folder": folder, "port": port, "status": free_port(), "plain": free_port(), "user": user}
+    places["waiting"] = free_port()
     text = rendered(**places, upstream=registry.port, root=registry.root)
     (folder / "nginx.conf").write_text(text)
     with (folder / "stderr").open("wb") as errors:

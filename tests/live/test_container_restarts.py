@@ -1,0 +1,61 @@
+"""The registry's container restarts while clients push and pull through nginx.
+
+CONTAINER_RESTARTS=100 does it as often, of workers and container in turn, with uploads of 1 GB.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import ssl
+
+import pytest
+
+from tests.large_uploads import LargeUploads
+from tests.live.stack import LiveStack, succeed
+from tests.load import Load
+
+pytestmark = pytest.mark.live
+log = logging.getLogger(__name__)
+RESTARTS = int(os.environ.get("CONTAINER_RESTARTS", "1"))
+IN_FULL = RESTARTS > 1
+
+
+def nginx_start(stack: LiveStack) -> str:
+    """When nginx was started."""
+    identity = stack.compose("ps", "--quiet", "nginx").stdout.strip()
+    return succeed(["docker", "inspect", "--format", "{{.State.StartedAt}}", identity], within=30).stdout
+
+
+def restart(stack: LiveStack, number: int) -> None:
+    """Restarts the container, or, each second time, replaces its workers."""
+    if number % 2:
+        stack.compose("kill", "--signal", "HUP", "registry")
+    else:
+        # In CI an upload is cut sooner than it would be.
+        stack.compose("restart", *(() if IN_FULL else ("--timeout", "3")), "registry")
+
+
+def test_requests_wait_for_a_registry_that_restarts(stack: LiveStack) -> None:
+    """Pushes and pulls are answered well, only later; an upload that was cut goes on at the right offset."""
+    before, pick = nginx_start(stack), random.Random(1)
+    load = Load("localhost", stack.settings.port, stack.certificate, lambda: (stack.user, stack.password))
+    large = LargeUploads(
+        stack.settings.port,
+        ssl.create_default_context(cafile=str(stack.certificate)),
+        megabytes=1024 if IN_FULL else 24,
+        pace=80 if IN_FULL else 4,
+        seed=1,
+        login=f"{stack.user}:{stack.password}",
+    )
+    with load.running(), large.running():
+        for number in range(RESTARTS):
+            load.goes_on(pick.uniform(0.5, 2))
+            restart(stack, number)
+        load.goes_on(2)
+    log.info("%d restarts: %s, longest %.1f s; %s", RESTARTS, dict(load.done), load.longest, dict(large.done))
+    assert load.failures + large.failures == []
+    assert large.done["cut"]
+    assert load.done["PUT"]
+    assert nginx_start(stack) == before
