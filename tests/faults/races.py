@@ -16,18 +16,18 @@ from registry_app.gc.observers import Silent
 from registry_app.gc.plan import Policy
 from registry_app.storage import open_storage
 from tests.faults.client import FAILURES, Client, RefusedError, digest_of, make_image
+from tests.faults.crashes import starter
 from tests.faults.outcome import Outcome
-from tests.faults.registries import start_ours
 
 REPOSITORIES = ("team/one", "team/two")
 
 
-def race(folder, *, count, seed, pushers=8):
+def race(folder, *, count, seed, pushers=8, peer=None):
     """`count` collections with no lease time at all; pushers skip by HEAD, mount, overwrite and delete tags."""
     root, outcome, done = folder / "root", Outcome(), threading.Event()
     root.mkdir(parents=True)
     pool = [random.Random(f"{seed}/pool/{n}").randbytes(3000) for n in range(12)]
-    with start_ours(folder, root) as running:
+    with starter(folder, peer)(root) as running:
         threads = [
             threading.Thread(
                 target=_pusher,
@@ -38,7 +38,7 @@ def race(folder, *, count, seed, pushers=8):
         ]
         for thread in threads:
             thread.start()
-        for report in _collections(root, count):
+        for report in _collections_of_peer(peer, folder, count) if peer else _collections(root, count):
             outcome.counts["collections"] += 1
             for name in ("removed blobs", "removed manifests"):
                 outcome.counts[name] += report[name]
@@ -57,6 +57,14 @@ def _collections(root, count):
         yield from map(json.loads, made.stdout)
     if made.returncode:
         raise RuntimeError(f"the collections ended with {made.returncode}")
+
+
+def _collections_of_peer(peer, folder, count):
+    """The same by another registry's own command, which tells nothing of its locks."""
+    for _ in range(count):
+        command = [peer, "garbage-collect", "--delete-untagged", folder / "peer.yml"]
+        subprocess.run(command, check=False, capture_output=True)
+        yield {"removed blobs": 0, "removed manifests": 0, "longest lock": 0, "ordinary": True}
 
 
 def collect_often(root, count):
@@ -96,12 +104,17 @@ def _pusher(port, pick, number, pool, *, done, outcome):
                 _push(client, name, image, pick=pick, outcome=outcome)
                 alive[name] = image.digest
                 outcome.counts["acknowledged"] += 1
-            for tag, digest in alive.items():
-                outcome.violations += client.pull(*tag, {digest})[1]
+            for tag, digest in list(alive.items()):
+                problems = client.pull(*tag, {digest})[1]
                 outcome.counts["pulls"] += 1
+                if problems:
+                    outcome.counts["broken images"] += 1
+                    outcome.violations.append("; ".join(problems))
+                    del alive[tag]
         except (RefusedError, *FAILURES) as error:
             outcome.violations.append(f"{name}: {error!r}")
-            return
+            alive.pop(name, None)
+            time.sleep(0.1)
 
 
 def _push(client, name, image, *, pick, outcome):
