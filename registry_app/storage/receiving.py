@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024
 # Written back this often, so that the last fsync of a large layer has little left to do: clients wait for it.
-_WRITE_BACK = 128 * CHUNK
-_hashing: dict[int, ThreadPoolExecutor] = {}
+_WRITE_BACK = 32 * CHUNK
+# Those who write back wait for the disk: more of them make it no faster, and must not keep hashing waiting.
+_WRITERS = 8
+_pools: dict[tuple[str, int], ThreadPoolExecutor] = {}
 
 
 class ByteStream(Protocol):
@@ -62,38 +64,47 @@ class RunningHash:
 def receive(
     first: bytes, rest: ByteStream, descriptor: int, *, running: RunningHash, require_room: Callable[[], None]
 ) -> None:
-    """Appends a body at `running.offset`, hashing one chunk while the next is read and written.
+    """Appends a body at `running.offset`, hashing one chunk and writing earlier ones back while the next is read.
 
     Whatever ends it, `running` then tells the hash and length of what lies in the file; bytes beyond are cut off.
+    Raises LostWriteError, RegistryError (no room), and what `rest` raises.
     """
     os.lseek(descriptor, running.offset, os.SEEK_SET)
-    pending: Future[None] | None = None
+    hashing: Future[None] | None = None
+    writing_back: Future[None] | None = None
     written_back = running.offset
     try:
         chunk = first
         while chunk:
-            if pending:
-                pending.result()
+            if hashing:
+                hashing.result()
             write_all(descriptor, chunk)
-            pending = _in_background(running.state.update, chunk)
+            hashing = _hash(running, chunk)
             running.offset += len(chunk)
             if running.offset - written_back >= _WRITE_BACK:
                 require_room()
-                sync_data(descriptor)
+                if writing_back:
+                    writing_back.result()
+                writing_back = _pool("writing-back", _WRITERS).submit(sync_data, descriptor)
                 written_back = running.offset
             chunk = rest.read(CHUNK)
     finally:
-        if pending:
-            pending.result()
+        wait([future for future in (hashing, writing_back) if future])
         os.ftruncate(descriptor, running.offset)
+        if writing_back:
+            writing_back.result()  # the kernel tells a lost write once: it ends the upload, whatever else went wrong
 
 
-def _in_background(update: Callable[[bytes], None], chunk: bytes) -> Future[None] | None:
+def _hash(running: RunningHash, chunk: bytes) -> Future[None] | None:
     """Hashes beside the caller, who reads the next chunk: hashing releases the interpreter's lock."""
     if len(chunk) < CHUNK // 8:
-        update(chunk)
+        running.state.update(chunk)
         return None
-    process = os.getpid()  # threads do not survive a fork
-    if process not in _hashing:
-        _hashing[process] = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="hashing")
-    return _hashing[process].submit(update, chunk)
+    return _pool("hashing", os.cpu_count() or 1).submit(running.state.update, chunk)
+
+
+def _pool(name: str, threads: int) -> ThreadPoolExecutor:
+    key = name, os.getpid()  # threads do not survive a fork
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
+    return _pools[key]
