@@ -93,25 +93,28 @@ def _frame(sheet, box, panel):
 
 
 def _stat(sheet, box, panel, source) -> bool:
-    results = source.instant(panel["targets"][0]["expr"])
-    cell = panels.stat(panel, results)
+    answered = [source.instant(target["expr"]) for target in panel["targets"]]
     frame = _frame(sheet, box, panel)
-    colour = COLOURS[cell.colour] if cell.colour else "#3a3f45"
     filled = panel["options"]["colorMode"] == "background"
-    if filled:
-        frame.set_facecolor(colour)
-    size = 20 if len(cell.text) < 10 else 12
-    frame.text(
-        0.5,
-        0.42,
-        cell.text,
-        color="white" if filled else colour,
-        fontsize=size,
-        ha="center",
-        va="center",
-        weight="bold",
-    )
-    return bool(results)
+    share = 1 / len(answered)
+    for number, results in enumerate(answered):
+        cell = panels.stat(panel, results, number)
+        colour = COLOURS[cell.colour] if cell.colour else "#3a3f45"
+        if filled:
+            frame.axvspan(number * share, (number + 1) * share, color=colour, zorder=0)
+        named = panel["options"]["textMode"] == "value_and_name"
+        frame.text(
+            (number + 0.5) * share,
+            0.42,
+            f"{panel['targets'][number]['legendFormat']}\n{cell.text}" if named else cell.text,
+            color="white" if filled else colour,
+            fontsize=12 if named or len(cell.text) >= 10 else 20,
+            ha="center",
+            va="center",
+            weight="bold",
+        )
+    frame.set_xlim(0, 1)
+    return any(answered)
 
 
 def _table(sheet, box, panel, source) -> bool:

@@ -113,9 +113,9 @@ def shown(value: float | str, options: dict[str, Any]) -> Cell:
     return Cell(text, reached[-1]["color"])
 
 
-def stat(panel: dict[str, Any], results: list[dict[str, Any]]) -> Cell:
-    """The one big word or number of a stat panel."""
-    options = options_of(panel)
+def stat(panel: dict[str, Any], results: list[dict[str, Any]], target: int = 0) -> Cell:
+    """The big word or number of a stat panel, or of one of its targets where it has several."""
+    options = options_of(panel, panel["targets"][target]["legendFormat"])
     if not results:
         return Cell(options["noValue"])
     return shown(float(results[-1]["value"][1]), options)

@@ -64,6 +64,19 @@ def test_a_stat_has_the_word_and_the_colour_of_what_it_shows():
     assert stat(panel("Last collection"), []) == Cell("not yet")
 
 
+def test_firing_alerts_are_red_only_where_one_is_critical():
+    """A warning is for working hours: orange; who sees red must go."""
+    shown = panel("Alerts firing")
+    names = [target["legendFormat"] for target in shown["targets"]]
+    assert names == ["critical", "warning"]
+    # A rule of one's own may have no severity: it must be seen somewhere.
+    for target, operator in zip(shown["targets"], ("=", "!="), strict=True):
+        assert f'severity{operator}"critical"' in target["expr"]
+    for number, colour in enumerate(("red", "orange")):
+        assert stat(shown, [instant(2)], number) == Cell("2", colour)
+        assert stat(shown, [instant(0)], number) == Cell("0", "green")
+
+
 def test_alerts_are_named_with_what_they_are_on_the_worst_first():
     """Firing before pending, critical before warning; a target, a task or a disk by its name."""
     found = table(
