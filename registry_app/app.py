@@ -55,6 +55,7 @@ class Service:
     public: Application
     debug: Application
     storage: Storage
+    monitoring: Monitoring | None
 
 
 def build_service(
@@ -75,6 +76,7 @@ def build_service(
         public=build_public(settings, storage, access, monitoring),
         debug=build_debug(settings, storage, access, monitoring),
         storage=storage,
+        monitoring=monitoring,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,12 +26,31 @@ if TYPE_CHECKING:
     from registry_app.storage import Storage
 
 
+SETTLED_EVERY_SECONDS = 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monitoring:
     """What one worker counts with, and what it tells about all of them."""
 
     traffic: Traffic
+    recent: Recent
     exposition: Exposition
+
+    def settle(self) -> None:
+        """Puts what was counted where the other workers find it."""
+        self.traffic.count()
+        with suppress(OSError):  # a full disk: the next time
+            self.recent.flush()
+
+    def settle_for_ever(self) -> None:
+        """The same every second, as long as this process lives."""
+        threading.Thread(target=self._settle_for_ever, name="metrics", daemon=True).start()
+
+    def _settle_for_ever(self) -> None:
+        while True:
+            time.sleep(SETTLED_EVERY_SECONDS)
+            self.settle()
 
 
 def build_monitoring(
@@ -47,7 +68,9 @@ def build_monitoring(
         **_storage_sources(settings, storage),
         **_credential_sources(settings),
     }
-    return Monitoring(traffic=Traffic(recorder, recent), exposition=Exposition(recorder, told, shared=shared))
+    traffic = Traffic(recorder, recent)
+    page = Exposition(recorder, told, shared=shared, settle=traffic.count)
+    return Monitoring(traffic=traffic, recent=recent, exposition=page)
 
 
 def _storage_sources(settings: RegistrySettings, storage: Storage) -> dict[str, Source]:

@@ -105,6 +105,7 @@ class RegistryServer(BaseApplication):
             self.cfg.set(name, value)
         self.cfg.set("when_ready", lambda _arbiter: self._announce())
         self.cfg.set("post_worker_init", self._start_worker)
+        self.cfg.set("worker_exit", lambda _arbiter, _worker: self._stop_worker())
         self.cfg.set("on_exit", lambda _arbiter: self._shared.remove() if self._shared else None)
 
     def load(self) -> Any:
@@ -120,8 +121,14 @@ class RegistryServer(BaseApplication):
         if self._service is not None:
             IndexKeeper(self._service.storage).start()
             MaintenanceWorker(self._service.storage, schedule_of(self.settings)).start()
+            if self._service.monitoring is not None:
+                self._service.monitoring.settle_for_ever()
         if self._service is not None and self._debug_socket is not None:
             start_debug_listener(self._debug_socket, self._service.debug)
+
+    def _stop_worker(self) -> None:
+        if self._service is not None and self._service.monitoring is not None:
+            self._service.monitoring.settle()
 
 
 def with_shared_secret(settings: RegistrySettings) -> RegistrySettings:

@@ -11,7 +11,7 @@ from registry_app.metrics.observation import Observed
 from registry_app.metrics.rows import add_up, families
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from prometheus_client.core import Metric
 
@@ -25,13 +25,22 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 class Exposition:
     """Renders the metrics of a service."""
 
-    def __init__(self, recorder: Recorder, sources: Mapping[str, Source], *, shared: SharedFolder | None) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        sources: Mapping[str, Source],
+        *,
+        shared: SharedFolder | None,
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settle = settle
         self._page = CollectorRegistry(auto_describe=False)
         self._page.register(_Counted(recorder, shared))
         self._page.register(Observed(sources))
 
     def render(self) -> bytes:
-        """Text of version 0.0.4, which every Prometheus reads."""
+        """Text of version 0.0.4, which every Prometheus reads; what waits to be counted is counted before."""
+        self._settle()
         return generate_latest(self._page)
 
 

@@ -7,7 +7,6 @@ every name that anyone may think of.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections import Counter, defaultdict
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 MOST_NAMES = 500
 """Names kept for each board and minute; what goes beyond is counted under OTHERS."""
 OTHERS = "(others)"
-FLUSH_SECONDS = 1.0
 
 # Minute since the epoch → board → name → amount.
 Minutes = dict[int, defaultdict[str, Counter[str]]]
@@ -37,9 +35,7 @@ class Recent:
         self._lock = threading.Lock()
         # The worker that had this slot before left its minutes: they are still true.
         self._minutes: Minutes = read_minutes(file) if file is not None else {}
-        self._changed = threading.Event()
-        if file is not None:
-            threading.Thread(target=self._flush_for_ever, name="recent-counts", daemon=True).start()
+        self._changed = False
 
     def add(self, board: str, name: str, amount: float = 1) -> None:
         """Counts for a name on a board, now."""
@@ -52,8 +48,7 @@ class Recent:
             if name not in names and len(names) >= MOST_NAMES:
                 name = OTHERS
             names[name] += amount  # type: ignore[assignment]  # counts of bytes and events are whole numbers
-        if not self._changed.is_set():
-            self._changed.set()
+            self._changed = True
 
     def _begin(self, minute: int) -> defaultdict[str, Counter[str]]:
         """A new minute; what has left the window goes."""
@@ -71,23 +66,13 @@ class Recent:
             }
 
     def flush(self) -> None:
-        """Writes the file anew, whole or not at all."""
-        if self.file is None:
+        """Writes the file anew if anything was counted since, whole or not at all. Raises OSError."""
+        if self.file is None or not self._changed:
             return
+        self._changed = False
         draft = self.file.with_suffix(".new")
         draft.write_text(json.dumps(self.minutes()), encoding="utf-8")
         draft.replace(self.file)
-
-    def _flush_for_ever(self) -> None:
-        while True:
-            self._changed.wait()
-            time.sleep(FLUSH_SECONDS)
-            self._changed.clear()
-            try:
-                self.flush()
-            except OSError:
-                if self.file is None or not os.path.isdir(self.file.parent):  # noqa: PTH112 - the service has ended
-                    return
 
 
 def read_minutes(file: Path) -> Minutes:

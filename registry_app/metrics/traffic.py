@@ -1,22 +1,31 @@
-"""What the service counts of one request, told by whoever answers it; the names of metrics stay in this folder."""
+"""What the service counts of one request, told by whoever answers it; the names of metrics stay in this folder.
+
+Every request passes here, so as little as can be is done while it does: what its operation and its ending mean is known
+before, what it was is put on a queue, and the queue is counted once a second. See docs/decisions/0071.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from registry_app.metrics.definitions import CODES, DURATION_BUCKETS, HANDLERS, METHODS
 from registry_app.metrics.rows import place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from registry_app.metrics.recent import Recent
     from registry_app.metrics.recording import Recorder
+    from registry_app.metrics.rows import Row
+
+T = TypeVar("T")
 
 UNKNOWN_USER = "(unknown)"
 _CODE_NAMES = {int(code): code for code in CODES if code.isdigit()}
 _METHOD_NAMES = {method.upper(): method for method in METHODS}
-_HANDLER_NAMES = {handler: handler for handler in HANDLERS}
 _BODIES = {("blob_upload", "post"), ("blob_upload_chunk", "patch"), ("blob_upload_chunk", "put"), ("manifest", "put")}
 _CONTENTS = {("blob", "get"), ("manifest", "get")}
 _IN_FLIGHT = {handler: place_of("registry_http_in_flight_requests", handler) for handler in HANDLERS}
@@ -30,78 +39,79 @@ _AUTH_RESULTS = {403: "denied", 429: "throttled"}
 _UNAUTHORIZED = 401
 
 
-@dataclass(slots=True, kw_only=True)
-class Exchange:
-    """One request and its answer. `asked`: how the question for a right ended, None where nobody asked."""
+MOST_WAITING = 1000
+"""So many exchanges wait to be counted at most, should nobody ask for them."""
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """One method of one handler, by the names that the table lists; `open` has an item for each request in hand."""
+
+    handler: str
     method: str
-    handler: str = "none"
-    status: int = 0
-    seconds: float = 0.0
-    repository: str | None = None
-    received: int = 0
-    sent: int = 0
-    interrupted: bool = False
-    asked: str | None = None
-    begun: bool = False
+    open: list[None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Tally:
-    """What every exchange of one kind adds to: one to each of `ones`, its time to the histogram at `duration`."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ending:
+    """What every request adds to that ends this way.
 
-    outcome: str
-    ones: tuple[tuple[int, float], ...]
+    One to each place of `ones`, its time to the histogram at `duration`, the bytes of its body at `received` (None
+    where bodies are not counted), and those of its answer if it `sends` content. `board` is where its repository
+    stands out.
+    """
+
+    operation: Operation
+    ones: tuple[int, ...]
     duration: int
     received: int | None
     sends: bool
+    board: str | None
+
+
+Exchange = tuple[Ending, float, int, int, bool, str | None]
+"""How a request ended, its seconds, bytes received and sent, whether its reader left, the repository.
+
+No class: one is made for each request.
+"""
 
 
 class Traffic:
-    """Counts exchanges; each in one go, for this is on the way of every request."""
+    """Counts requests. What is asked while a request is answered needs no lock: its parts are atomic in Python."""
 
     def __init__(self, recorder: Recorder, recent: Recent) -> None:
         self._recorder = recorder
         self._recent = recent
-        # Bounded: handlers and methods are listed, statuses and results are ours.
-        self._tallies: dict[tuple[str, str, int, str | None], _Tally] = {}
+        self._open: dict[str, list[None]] = {handler: [] for handler in HANDLERS}
+        self._ended: deque[Exchange] = deque()
+        self._lookups: deque[bool] = deque()
 
-    def begun(self, exchange: Exchange) -> None:
-        """A request whose handler is known is being answered."""
-        exchange.begun = True
-        exchange.handler = _HANDLER_NAMES.get(exchange.handler, "none")
-        self._recorder.add_one(_IN_FLIGHT[exchange.handler])
+    def operation(self, handler: str, method: str) -> Operation:
+        """The operation of a request; what the table of metrics does not list is `none` and `unknown`."""
+        handler = handler if handler in HANDLERS else "none"
+        return Operation(handler, _METHOD_NAMES.get(method, "unknown"), self._open[handler])
 
     def ended(self, exchange: Exchange) -> None:
-        """The answer is out, or its reader is gone."""
-        method = _METHOD_NAMES.get(exchange.method, "unknown")
-        kind = (exchange.handler, method, exchange.status, exchange.asked)
-        tally = self._tallies.get(kind)
-        if tally is None:
-            tally = self._tallies[kind] = _tally(*kind)
-        seconds = exchange.seconds
-        amounts = [
-            *tally.ones,
-            (tally.duration + bisect_left(DURATION_BUCKETS, seconds), 1),
-            (tally.duration + _DURATION_SUM, seconds),
-        ]
-        if exchange.begun:
-            amounts.append((_IN_FLIGHT[exchange.handler], -1))
-        if tally.received is not None:
-            amounts.append((tally.received, exchange.received))
-        if tally.sends and exchange.sent:
-            amounts.append((_INTERRUPTED if exchange.interrupted else _SENT, exchange.sent))
-        self._recorder.add(amounts)
-        if exchange.repository is not None:
-            self._stood_out(exchange, exchange.repository, tally)
+        """The answer is out, or its reader is gone; `open` of its operation got an item when it began."""
+        exchange[0].operation.open.pop()
+        self._ended.append(exchange)
+        if len(self._ended) >= MOST_WAITING:
+            self.count()
 
-    def _stood_out(self, exchange: Exchange, repository: str, tally: _Tally) -> None:
-        if tally.outcome == "failed":
-            self._recent.add("repository_failures", repository)
-        elif tally.received is not None and tally.outcome == "ok" and exchange.received:
-            self._recent.add("repository_bytes_push", repository, exchange.received)
-        elif tally.sends and exchange.sent:
-            self._recent.add("repository_bytes_pull", repository, exchange.sent)
+    def count(self) -> None:
+        """Adds what has ended since to the row; to be called once a second, before a scrape and at the end."""
+        with self._recorder.lock:
+            row, stood_out = self._recorder.row, Counter[tuple[str, str]]()
+            for exchange in _taken(self._ended):
+                _count(row, exchange)
+                if exchange[-1] is not None:
+                    _note(stood_out, exchange)
+            for hit in _taken(self._lookups):
+                row[_HIT if hit else _MISS] += 1
+            for handler, waiting in self._open.items():
+                row[_IN_FLIGHT[handler]] = len(waiting)
+        for (board, repository), amount in stood_out.items():
+            self._recent.add(board, repository, amount)
 
     def login_failed(self, user: str | None, address: str) -> None:
         """A wrong login. `user` is None for a name that nobody has."""
@@ -110,7 +120,65 @@ class Traffic:
 
     def login_remembered(self, hit: bool) -> None:  # noqa: FBT001 - the shape of a callback
         """Whether a login that is right had been checked lately."""
-        self._recorder.add_one(_HIT if hit else _MISS)
+        self._lookups.append(hit)
+        if len(self._lookups) >= MOST_WAITING:
+            self.count()
+
+
+def _taken(queue: deque[T]) -> Iterator[T]:
+    """What waits now, taken from the queue; what others put there meanwhile is for the next time."""
+    for _ in range(len(queue)):
+        yield queue.popleft()
+
+
+def _count(row: Row, exchange: Exchange) -> None:
+    ending, seconds, received, sent, interrupted, _ = exchange
+    for place in ending.ones:
+        row[place] += 1
+    row[ending.duration + bisect_left(DURATION_BUCKETS, seconds)] += 1
+    row[ending.duration + _DURATION_SUM] += seconds
+    if received and ending.received is not None:
+        row[ending.received] += received
+    if sent and ending.sends:
+        row[_INTERRUPTED if interrupted else _SENT] += sent
+
+
+def _note(stood_out: Counter[tuple[str, str]], exchange: Exchange) -> None:
+    """What an exchange gives its repository on the board of its ending."""
+    ending, _, received, sent, _, repository = exchange
+    if repository is not None and ending.board is not None:
+        amount = 1 if ending.board == "repository_failures" else sent if ending.sends else received
+        if amount:
+            stood_out[ending.board, repository] += amount
+
+
+def ending_of(operation: Operation, status: int, asked: str | None) -> Ending:
+    """What a request adds to that ends with this status; `asked` is how the question for a right ended. Pure."""
+    handler, method, outcome = operation.handler, operation.method, outcome_of(status)
+    pushes, pulls = (handler, method) in _BODIES, (handler, method) in _CONTENTS
+    ones: list[tuple[str, ...]] = [("registry_http_requests_total", handler, _CODE_NAMES.get(status, "other"), method)]
+    if asked is not None:
+        ones.append(("registry_auth_requests_total", asked))
+    if handler == "manifest" and (pushes or pulls):
+        ones.append(("registry_pushes_total" if pushes else "registry_pulls_total", outcome))
+    if method == "delete":
+        ones.append(("registry_deletes_total", outcome))
+    return Ending(
+        operation,
+        ones=tuple(place_of(*key) for key in ones),
+        duration=place_of("registry_http_request_duration_seconds", handler, method),
+        received=place_of("registry_pushed_bytes_total", outcome) if pushes else None,
+        sends=pulls and outcome == "ok",
+        board=_board(outcome, pushes=pushes, pulls=pulls),
+    )
+
+
+def _board(outcome: str, *, pushes: bool, pulls: bool) -> str | None:
+    if outcome == "failed":
+        return "repository_failures"
+    if outcome != "ok":
+        return None
+    return "repository_bytes_push" if pushes else "repository_bytes_pull" if pulls else None
 
 
 def asked_for_right(status: int, *, let_in: bool, named: bool, claimed: bool) -> str | None:
@@ -128,23 +196,3 @@ def outcome_of(status: int) -> str:
     if status < _REFUSED:
         return "ok"
     return "refused" if status < _FAILED else "failed"
-
-
-def _tally(handler: str, method: str, status: int, asked: str | None) -> _Tally:
-    """What an exchange of this kind adds to. Pure."""
-    outcome = outcome_of(status)
-    pushes, pulls = (handler, method) in _BODIES, (handler, method) in _CONTENTS
-    ones: list[tuple[str, ...]] = [("registry_http_requests_total", handler, _CODE_NAMES.get(status, "other"), method)]
-    if asked is not None:
-        ones.append(("registry_auth_requests_total", asked))
-    if handler == "manifest" and (pushes or pulls):
-        ones.append(("registry_pushes_total" if pushes else "registry_pulls_total", outcome))
-    if method == "delete":
-        ones.append(("registry_deletes_total", outcome))
-    return _Tally(
-        outcome=outcome,
-        ones=tuple((place_of(*key), 1.0) for key in ones),
-        duration=place_of("registry_http_request_duration_seconds", handler, method),
-        received=place_of("registry_pushed_bytes_total", outcome) if pushes else None,
-        sends=pulls and outcome == "ok",
-    )

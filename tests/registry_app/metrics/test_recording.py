@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from registry_app.metrics.observation import Observation
 from registry_app.metrics.recent import Recent
 from registry_app.metrics.recording import Recorder
 from registry_app.metrics.rows import place_of
-from registry_app.metrics.traffic import Exchange, Traffic, asked_for_right
+from registry_app.metrics.traffic import MOST_WAITING, Traffic, asked_for_right, ending_of
 
 
 def samples(recorder, sources=None):
@@ -27,11 +29,12 @@ def samples(recorder, sources=None):
     }
 
 
-def exchange(traffic, **given):
+def exchange(traffic, *, method, handler, status, asked=None, received=0, sent=0, interrupted=False):
     """One request from begin to end."""
-    one = Exchange(**given)
-    traffic.begun(one)
-    traffic.ended(one)
+    operation = traffic.operation(handler, method)
+    operation.open.append(None)
+    traffic.ended((ending_of(operation, status, asked), 0.1, received, sent, interrupted, None))
+    traffic.count()
 
 
 @given(st.lists(st.tuples(st.text(), st.text(), st.integers(-5, 1000)), max_size=50))
@@ -130,3 +133,42 @@ def test_every_status_of_the_error_table_has_a_code_of_its_own():
     """`other` is for what nobody thought of."""
     codes = BY_NAME["registry_http_requests_total"].labels["code"]
     assert {str(code.status) for code in ErrorCode} <= set(codes)
+
+
+def test_what_waits_is_counted_before_it_grows():
+    """A service that nobody scrapes keeps no more than a bounded number of exchanges in memory."""
+    recorder = Recorder()
+    traffic = Traffic(recorder, Recent())
+    operation = traffic.operation("base", "GET")
+    ending = ending_of(operation, 200, "accepted")
+    total = place_of("registry_http_requests_total", "base", "200", "get")
+    for number in range(1, MOST_WAITING + 2):
+        operation.open.append(None)
+        traffic.ended((ending, 0.1, 0, 0, False, None))
+        traffic.login_remembered(hit=True)
+        assert recorder.row[total] == (MOST_WAITING if number >= MOST_WAITING else 0)
+    assert recorder.row[place_of("registry_verification_cache_total", "hit")] == MOST_WAITING - 1
+
+
+def test_threads_that_count_at_once_count_everything_once():
+    """Requests end in many threads while another one counts."""
+    recorder = Recorder()
+    traffic = Traffic(recorder, Recent())
+    operation = traffic.operation("manifest", "GET")
+    ending = ending_of(operation, 200, "accepted")
+
+    def serve():
+        for _ in range(5000):
+            operation.open.append(None)
+            traffic.ended((ending, 0.1, 0, 10, False, "team/app"))
+
+    threads = [threading.Thread(target=serve) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        traffic.count()
+    traffic.count()
+    found = samples(recorder)
+    assert found["registry_pulls_total", (("outcome", "ok"),)] == 20_000
+    assert found["registry_pulled_bytes_total", (("outcome", "ok"),)] == 200_000
+    assert found["registry_http_in_flight_requests", (("handler", "manifest"),)] == 0
