@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 # Variables that users of Compose set in `.env` and that are near some of ours.
 _OF_OTHERS = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|BUILDX)_\w+|(HTTPS?|NO|ALL|FTP)_PROXY|TZ|PATH")
 _ALIKE = 0.82
-RESERVED = frozenset(
-    {"secrets", "grafana-secrets", "ca", "nginx", "registry", "prometheus", "grafana", ".stackgen", ".git"}
-)
+_RESERVED = frozenset({"secrets", "ca", "registry", ".stackgen", ".git"})
+"""Folders of a stack that have their use; the profiles name theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +223,8 @@ def _misplaced(path: str | None) -> str:
     first = next((part for part in path.split("/") if part not in {"", "."}), "")
     if first in {"", ".."}:
         return f"{path!r} would show a container the stack's secrets, or what lies above the stack"
-    return f"{path!r} lies in a folder that has another use" if first in RESERVED else ""
+    theirs = {name for profile in load_profiles() for name in (*profile.trees, *profile.secret_folders)}
+    return f"{path!r} lies in a folder that has another use" if first in _RESERVED | theirs else ""
 
 
 def _has_tag(reference: str) -> bool:

@@ -15,6 +15,7 @@ from stackgen.env_file import describe, read_settings
 from stackgen.errors import StackgenError
 from stackgen.folder import ENV, OVERRIDE, STATE, StackFolder
 from stackgen.hosting import prepare_storage
+from stackgen.profiles import load_profiles
 from stackgen.shell import printable
 from stackgen.stack import draft_with
 from stackgen.writing import exclusive, write_changes
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 _WELCOME = frozenset({ENV, OVERRIDE, "certs", ".git", ".gitkeep", STATE})
 """What a folder may hold before a stack is made in it: settings and certificates of the user's own."""
-_LEFT_BEHIND = frozenset({"ca", "secrets", "grafana-secrets", ENV + ".example"})
-"""What an interrupted init leaves beside `.stackgen`; the next one goes on with it."""
+_LEFT_BEHIND = frozenset({"ca", "secrets", ENV + ".example"})
+"""What an interrupted init leaves beside `.stackgen`, with the profiles' secrets; the next one goes on with it."""
 _SUFFIX = ".being-made"
 _LONGEST_NAME = 200
 """Bytes of a folder's name to which the suffix can be added on every file system."""
@@ -63,7 +64,8 @@ def check_target(root: Path) -> None:
     if not root.is_dir():
         raise StackgenError(f"{root} is a file", hint="choose another folder")
     names = {one.name for one in root.iterdir()}
-    welcome = _WELCOME | _LEFT_BEHIND if STATE in names else _WELCOME
+    left = _LEFT_BEHIND.union(*(profile.secret_folders for profile in load_profiles()))
+    welcome = _WELCOME | left if STATE in names else _WELCOME
     if others := sorted(names - welcome):
         shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")  # noqa: PLR2004  (enough to recognise it)
         raise StackgenError(f"{root} holds something else: {shown}", hint="choose an empty or a new folder")

@@ -100,6 +100,7 @@ def template_names(inputs: PlanInputs, *, context_hash: str) -> dict[str, Any]:
         "settings": settings,
         "images": images,
         "registry_image": _registry_image(settings, context_hash),
+        "secret_folders": [name for profile in inputs.profiles for name in profile.secret_folders],
         "builds_image": settings.registry_image is None,
         "server_names": [f"[{host}]" if ":" in host else host for host in _hosts(settings)],
         "answers_any_name": any(is_address(host) or is_loopback(host) for host in _hosts(settings)),

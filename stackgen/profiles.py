@@ -52,6 +52,11 @@ class Profile:
     secrets: tuple[str, ...] = ()
     kept_secrets: tuple[KeptSecret, ...] = ()
 
+    @property
+    def secret_folders(self) -> tuple[str, ...]:
+        """The folders of a stack in which its secrets lie."""
+        return tuple(dict.fromkeys(path.partition("/")[0] for path in self.secrets))
+
 
 def parse_profile(name: str, text: str) -> Profile:
     """A profile from its TOML; ValueError for keys that mean nothing, so that a typo isn't skipped in silence."""
