@@ -116,6 +116,24 @@ def test_tls_is_checked_against_the_given_authority(stackgen, ready, tls_registr
     stackgen("publish", address, ready.root, "--ca", tls_registry.ca)
 
 
+@pytest.mark.parametrize("key", ["credHelpers", "credsStore"])
+def test_a_credential_helper_is_asked_for_the_login(stackgen, ready, plain_registry, tmp_path, monkeypatch, key):
+    """As docker asks it; a helper that knows another password is refused by the registry."""
+    secret = tmp_path / "secret"
+    login = {"ServerURL": plain_registry.host, "Username": plain_registry.login.user}
+    helper = tmp_path / "docker-credential-vault"
+    helper.write_text(f'#!/bin/sh\n[ "$1" = get ] && [ "$(cat)" = {plain_registry.host} ] && cat {secret}\n')
+    helper.chmod(0o755)
+    chosen = {plain_registry.host: "vault"} if key == "credHelpers" else "vault"
+    (tmp_path / "docker/config.json").write_text(json.dumps({key: chosen}))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    address = f"oci://{plain_registry.host}/acme/helped:{key.lower()}"
+    secret.write_text(json.dumps(login | {"Secret": "not it"}))
+    assert "docker login" in stackgen("publish", address, ready.root, "--plain-http", code=1).stderr
+    secret.write_text(json.dumps(login | {"Secret": plain_registry.login.password}))
+    assert "published" in stackgen("publish", address, ready.root, "--plain-http").stdout
+
+
 def test_without_a_registry_image_by_digest_it_says_what_to_do(stackgen, folder, plain_registry):
     """Plainly, before anything is sent."""
     pin_everything(folder)
@@ -187,6 +205,12 @@ def test_pin_asks_a_mirror_writes_the_lock_and_check_tells_what_is_behind(stackg
     assert json.loads(folder.images_lock.read_text())["images"] == {"nginx:1.30": str(manifest.digest)}
     stackgen("pin", folder.root, *arguments, "--check")
     stackgen("plan", folder.root, code=2)
+    push_image(plain_registry, NGINX, b'{"version":2}')
+    moved = plain_registry.client().read_manifest(parse_oci_address(f"oci://{plain_registry.host}/{NGINX}:1.0"))
+    plain_registry.client().push_manifest(repository, "1.30", moved.body, media_type=MANIFEST)
+    said = stackgen("pin", folder.root, *arguments, "--check", code=2).stdout
+    assert f"{moved.digest}  was {manifest.digest}" in said
+    assert json.loads(folder.images_lock.read_text())["images"] == {"nginx:1.30": str(manifest.digest)}
 
 
 def test_pin_changes_nothing_where_an_image_can_not_be_found(stackgen, folder, plain_registry):
