@@ -42,10 +42,17 @@ class LengthBody:
         """Whether the connection broke, so that no other request can follow on it."""
         return self._broken is not None
 
+    @property
+    def ended(self) -> bool:
+        """Whether all of it was read, so that the next request can follow."""
+        return not self._left and not self._broken
+
     def read(self, size: int | None = None) -> bytes:
         """Up to `size` bytes, fewer only where the body ends or the connection breaks; raises OSError after that."""
         if self._broken:
             raise self._broken
+        if not self._left:
+            return b""
         wanted = self._left if size is None or size < 0 else min(size, self._left)
         piece = bytearray(wanted)
         filled = min(wanted, len(self._ahead))

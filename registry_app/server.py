@@ -154,6 +154,10 @@ def gunicorn_options(settings: RegistrySettings) -> dict[str, Any]:
         # Forwarded headers are judged by the application alone, against its own list of trusted networks.
         "secure_scheme_headers": {},
         "forwarder_headers": "",
+        # So nobody needs to be looked up in a list of who may send them.
+        "forwarded_allow_ips": "*",
+        # And no C parser is taken because it happens to be installed: see docs/decisions/0061-small-requests.md.
+        "http_parser": "python",
         "header_map": "drop",
         "control_socket_disable": True,
         "logger_class": QuietLogger,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import struct
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from registry_app.plain_http import lead_to_https
@@ -80,7 +81,33 @@ class Patience(_Socket):
 
 
 class PatientSocket(Patience, socket.socket):
-    """A plain socket."""
+    """A plain socket, whose patience the kernel keeps: Python would ask `poll` before each call."""
+
+    _limited = False
+
+    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the signature of socket.socket
+        """Blocking means for a bounded time."""
+        wanted = None if flag else 0.0
+        if self.gettimeout() != wanted:
+            self.settimeout(wanted)
+        if flag and not self._limited:
+            self._limited = True
+            self._limit(Patience.patience or 0)  # 0: for ever
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Sends a file's bytes by the kernel. Raises ClientSilentError."""
+        # Python's own way waits for ever where the kernel's patience ends, so it gets one of its own.
+        self.settimeout(Patience.patience)
+        try:
+            return super().sendfile(file, offset, count)
+        finally:
+            self.settimeout(None)
+
+    def _limit(self, seconds: float) -> None:
+        whole = int(seconds)
+        limit = struct.pack("@ll", whole, int((seconds - whole) * 1e6))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.setsockopt(socket.SOL_SOCKET, option, limit)
 
 
 class PatientTlsSocket(Patience, ssl.SSLSocket):
@@ -105,5 +132,5 @@ class PatientTlsSocket(Patience, ssl.SSLSocket):
 def _or_silent(call: Callable[..., T], *arguments: Any) -> T:
     try:
         return call(*arguments)
-    except TimeoutError:
+    except (TimeoutError, BlockingIOError):
         raise ClientSilentError from None

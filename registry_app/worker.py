@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import select
 import socket
+import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
-from gunicorn.workers.gthread import _DEFER, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
+from registry_app.leading import PATIENCE, Leading
 from registry_app.request_body import LengthBody
 from registry_app.sockets import Patience, PatientSocket
 
@@ -29,10 +32,10 @@ if TYPE_CHECKING:
         data_ready: bool
 
 
-# How long a thread waits for the next request of a connection that it has just served.
-NEXT_REQUEST_MILLISECONDS = 20
 # How long a worker that was replaced (SIGHUP) goes on with its uploads.
 LONGEST_FAREWELL_SECONDS = 3600
+# Everything else writes, and waits for the disk or for a body.
+SHORT = {"GET", "HEAD"}
 
 
 class RegistryWorker(ThreadWorker):
@@ -45,6 +48,7 @@ class RegistryWorker(ThreadWorker):
         self.cfg.__dict__.update({name: getattr(self.cfg, name) for name in self.cfg.settings})
         # At a stop it is the parent that waits no longer than http.draintimeout.
         self.cfg.__dict__["graceful_timeout"] = LONGEST_FAREWELL_SECONDS
+        self._leading = Leading(self._serve_resting, self._leave, threads=self.cfg.threads)
         super().init_process()
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's signature
@@ -52,7 +56,7 @@ class RegistryWorker(ThreadWorker):
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
-                while _readable(listener, 0):  # taken by the kernel already: to close now would cut them
+                while _readable(listener):  # taken by the kernel already: to close now would cut them
                     self.accept(listener)
                 listener.close()
 
@@ -64,22 +68,51 @@ class RegistryWorker(ThreadWorker):
             conn.sock.setblocking(False)
         super().enqueue_req(conn)
 
-    def handle(self, conn: Connection) -> Any:
-        """Serves a request, and those that follow at once: the way through the poller costs more than a short wait."""
-        outcome = super().handle(conn)
-        while outcome and outcome is not _DEFER and self._is_next_request_near(conn):
-            outcome = super().handle(conn)
-        return outcome
+    def finish_request(self, conn: Connection, fs: Any) -> None:
+        """Lets a connection that goes on rest where its next request is served without a hand-over."""
+        if self.alive and _succeeded(fs) and not conn.parser.unreader.buf.getvalue():
+            self._leading.adopt(conn)
+        else:
+            super().finish_request(conn, fs)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """What gunicorn's main thread does in its loop, and a look at the leader every few milliseconds meanwhile."""
+        end = time.monotonic() + timeout
+        while self.alive and self._leading.needs_watching and time.monotonic() < end:
+            if self.poller.select(PATIENCE):
+                timeout = 0
+                break
+            self._let_go(self._leading.watch())
+        if not self.alive:
+            self._let_go(self._leading.release())
+        super().wait_for_and_dispatch_events(min(timeout, PATIENCE) if self._leading.needs_watching else timeout)
+
+    def run(self) -> None:
+        """Serves until told to stop."""
+        try:
+            super().run()
+        finally:
+            self._leading.end()
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Serves one parsed request."""
         if type(req.body.reader) is LengthReader:
             req.body = LengthBody(conn.parser.unreader, conn.sock, req.body.reader.length)
+        if req.method not in SHORT:
+            self._leading.resign()
         conn.sock.hold()
         try:
             return super().handle_request(req, conn)
         finally:
             conn.sock.release()
+
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> Any:  # noqa: FBT001 - gunicorn's signature
+        """Whether the connection can be used again; where nothing is left to read, without asking the kernel."""
+        message = conn.parser.mesg
+        if keepalive and type(message.body) is LengthBody and message.body.ended:
+            conn.parser.mesg = None  # or the parser would look once more for what is left
+            return True
+        return super()._keepalive_after(conn, keepalive)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answers and logs what kind of mistake a request was. gunicorn would quote it, a mistyped login included."""
@@ -87,10 +120,30 @@ class RegistryWorker(ThreadWorker):
             req.uri = req.path  # for the log: without the query
         super().handle_error(req, client, addr, _unquoted(exc) if isinstance(exc, ParseException) else exc)
 
-    def _is_next_request_near(self, conn: Connection) -> bool:
-        """Whether it comes before another connection needs the thread; one in memory already is not seen by a poll."""
-        free = self.alive and self.tpool._work_queue.empty() and not conn.parser.unreader.buf.getvalue()  # noqa: SLF001
-        return free and _readable(conn.sock, NEXT_REQUEST_MILLISECONDS)
+    def _serve_resting(self, conn: Connection) -> bool:
+        """Answers a request, and those that came together with it; whether the next one can be waited for."""
+        outcome = self.handle(conn)
+        while outcome is True and conn.parser.unreader.buf.getvalue():
+            outcome = self.handle(conn)
+        return outcome is True
+
+    def _let_go(self, resting: list[Connection]) -> None:
+        """Lets connections rest with gunicorn, which closes them in time."""
+        for conn in resting:
+            super().finish_request(conn, _done(True))
+
+    def _leave(self, conn: Connection, outcome: bool) -> None:  # noqa: FBT001
+        self.method_queue.defer(self.finish_request, conn, _done(outcome))
+
+
+def _done(outcome: bool) -> Future[bool]:  # noqa: FBT001
+    future: Future[bool] = Future()
+    future.set_result(outcome)
+    return future
+
+
+def _succeeded(future: Future[Any]) -> bool:
+    return not future.cancelled() and future.exception() is None and future.result() is True
 
 
 def _unquoted(error: ParseException) -> ParseException:
@@ -101,7 +154,7 @@ def _unquoted(error: ParseException) -> ParseException:
     return bare
 
 
-def _readable(sock: Any, milliseconds: int) -> bool:
+def _readable(sock: Any) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return bool(poll.poll(milliseconds))
+    return bool(poll.poll(0))
