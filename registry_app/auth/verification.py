@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hmac
 import threading
 import time
 from collections import OrderedDict
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import bcrypt
@@ -15,7 +15,7 @@ from registry_app.auth.failures import Failures, Standing
 from registry_app.auth.htpasswd import LONGEST_PASSWORD, StoredHash, Users
 from registry_app.auth.joining import JoinedChecks
 from registry_app.auth.lane import Lane, LaneFullError, Priority
-from registry_app.auth.shared import SharedLogins
+from registry_app.auth.shared import FINGERPRINT, SharedLogins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class TooManyAttemptsError(Exception):
 class Memory:
     """Fingerprints of credentials that were right, newest last, bounded, with the moment of their last use.
 
-    A fingerprint is HMAC-SHA256 under a key that lives in memory alone, over user, password and stored hash, each
+    A fingerprint is a BLAKE2b under a key that lives in memory alone, over user, password and stored hash, each
     with its length before it: no two credentials share one, and a changed or removed hash makes it useless at once.
     """
 
@@ -69,7 +69,7 @@ class Memory:
 
     def _digest(self, parts: tuple[bytes, ...]) -> bytes:
         message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-        return hmac.digest(self._shared.key, message, "sha256")
+        return blake2b(message, key=self._shared.key, digest_size=FINGERPRINT).digest()
 
     def knows(self, fingerprint: bytes) -> bool:
         """Whether the credential was right at some time, in this worker or another."""

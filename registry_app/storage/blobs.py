@@ -16,13 +16,14 @@ from registry_app.storage.remembered import Found, Remembered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
     from registry_app.oci.digests import Digest
     from registry_app.oci.names import Repository
     from registry_app.storage.files import Files
     from registry_app.storage.layout import Layout
     from registry_app.storage.locks import Locks
+    from registry_app.storage.remembered import Key
     from registry_app.storage.trash import Trash
 
 # A lease younger than this is not renewed again: many pulls of one layer write its inode once.
@@ -32,12 +33,11 @@ _MOST_REMEMBERED = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobStat:
-    """A blob as it lies on disk; `size` in bytes, `renewed` its lease's beginning in seconds since 1970."""
+    """A blob as it lies on disk; `size` in bytes."""
 
     digest: Digest
     size: int
     path: Path
-    renewed: float
 
 
 class Contents:
@@ -52,9 +52,18 @@ class Contents:
 
     def find(self, digest: Digest) -> BlobStat | None:
         """The content of this digest; taken back if a collection threw it away."""
-        found = self._stats.get(digest).value
-        if found is None and self._trash.take_back(self._layout.blob(digest)):
-            found = self._stats.get(digest).value
+        return self._find(digest).value
+
+    def use(self, digest: Digest) -> BlobStat | None:
+        """As `find`; its lease is renewed."""
+        found = self._find(digest)
+        self.renew_found(self._stats, digest, found)
+        return found.value
+
+    def _find(self, digest: Digest) -> Found[BlobStat | None]:
+        found = self._stats.get(digest)
+        if found.value is None and self._trash.take_back(self._layout.blob(digest)):
+            found = self._stats.get(digest)
         return found
 
     def read(self, digest: Digest, *, limit: int) -> tuple[bytes, os.stat_result]:
@@ -73,20 +82,29 @@ class Contents:
     def _stat(self, digest: Digest) -> Found[BlobStat | None]:
         path = self._layout.blob(digest)
         file = self._files.stat(path)
-        found = BlobStat(digest=digest, size=file.st_size, path=path, renewed=file.st_mtime) if file else None
+        found = BlobStat(digest=digest, size=file.st_size, path=path) if file else None
         return Found(found, path, file)
 
     def renew_lease(self, path: Path) -> None:
         """Keeps a file from collection for the time of grace; what cannot be renewed is promised less, that is all."""
         with contextlib.suppress(OSError):
-            self.renew_lease_since(path.stat(follow_symlinks=False).st_mtime, path)
+            self._renew(path, path.stat(follow_symlinks=False).st_mtime)
 
-    def renew_lease_since(self, renewed: float, path: Path) -> None:
-        """As `renew_lease`, for a file whose lease was seen a moment ago to begin at this time."""
-        now = self._clock()
-        if not 0 <= now - renewed < _FRESH:
+    def renew_found(self, remembered: Remembered[Key, Any], key: Key, found: Found[Any]) -> None:
+        """As `renew_lease`, for a file that was looked at a moment ago, and is known as well as before."""
+        if found.file is not None:
             with contextlib.suppress(OSError):
-                os.utime(path, (now, now), follow_symlinks=False)
+                if (now := self._renew(found.path, found.file.st_mtime)) is not None:
+                    remembered.touched(key, now)
+
+    def _renew(self, path: Path, renewed: float) -> int | None:
+        """The time (nanoseconds) that a lease begins anew, None if it began a moment ago."""
+        now = self._clock()
+        if 0 <= now - renewed < _FRESH:
+            return None
+        nanoseconds = int(now * 1e9)
+        os.utime(path, ns=(nanoseconds, nanoseconds), follow_symlinks=False)
+        return nanoseconds
 
     def publish(self, source: Path, digest: Digest) -> BlobStat:
         """Moves verified content, on disk already, under its digest; replaces what lies there, which heals it."""
@@ -94,7 +112,7 @@ class Contents:
         now = self._clock()
         os.utime(source, (now, now), follow_symlinks=False)
         self._files.publish(source, path)
-        return BlobStat(digest=digest, size=path.stat(follow_symlinks=False).st_size, path=path, renewed=now)
+        return BlobStat(digest=digest, size=path.stat(follow_symlinks=False).st_size, path=path)
 
     def store(self, content: bytes, digest: Digest) -> None:
         """Puts small verified content under its digest, durably."""
@@ -124,13 +142,13 @@ class Blobs:
     def stat(self, repository: Repository, digest: Digest) -> BlobStat:
         """The blob, whose lease is renewed; raises BLOB_UNKNOWN."""
         with failures_told():
-            link = self._layers.get((repository, digest))
-            found = self._contents.find(digest) if link.value == digest else None
-            if found is None or link.file is None:
-                raise RegistryError(ErrorCode.BLOB_UNKNOWN, digest=str(digest))
-            self._contents.renew_lease_since(link.file.st_mtime, link.path)
-            self._contents.renew_lease_since(found.renewed, found.path)
-            return found
+            name = (repository, digest)
+            link = self._layers.get(name)
+            if link.value == digest:
+                self._contents.renew_found(self._layers, name, link)
+                if (found := self._contents.use(digest)) is not None:
+                    return found
+            raise RegistryError(ErrorCode.BLOB_UNKNOWN, digest=str(digest))
 
     def open(self, repository: Repository, digest: Digest) -> tuple[BlobStat, BinaryIO]:
         """The blob and its content, to be closed by the caller; raises BLOB_UNKNOWN."""

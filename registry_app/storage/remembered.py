@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -60,10 +60,24 @@ class Remembered(Generic[Key, Value]):
         self._clock = clock
         self._known: dict[Key, _Known[Value]] = {}
 
+    def touched(self, key: Key, modified: int) -> None:
+        """Goes on believing what is known of a file whose times the caller has just set, to `modified` (nanoseconds).
+
+        For files whose name tells their content: a change in place since the last look would go unseen.
+        """
+        known = self._known.get(key)
+        file = None if known is None else _stat(known.path)
+        if known is None or file is None:
+            return
+        identity = _identity(file)
+        # Whoever wrote to the file after that set another time.
+        if identity[:3] == known.identity[:3] and file.st_mtime_ns == modified:
+            self._known[key] = _Known(known.path, identity, replace(known.found, file=file))
+
     def get(self, key: Key) -> Found[Value]:
         """What is true of the file now; raises as `read` does."""
         known = self._known.get(key)
-        if known is not None and _look(known.path) == known.identity:
+        if known is not None and (file := _stat(known.path)) and _identity(file) == known.identity:
             return known.found
         found = self._read(key)
         if found.keep and found.file is not None and self._clock() - found.file.st_ctime > STANDS_STILL:
@@ -73,9 +87,9 @@ class Remembered(Generic[Key, Value]):
         return found
 
 
-def _look(path: str) -> Identity | None:
+def _stat(path: str) -> os.stat_result | None:
     try:
-        return _identity(os.stat(path))  # noqa: PTH116 - a Path for each look costs more than the look
+        return os.stat(path)  # noqa: PTH116 - a Path for each look costs more than the look
     except OSError:
         return None
 

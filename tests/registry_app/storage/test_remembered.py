@@ -66,6 +66,56 @@ def test_a_file_that_changed_a_moment_ago_is_read_each_time(shelf: Shelf) -> Non
     assert shelf.readings == 3
 
 
+def touch(path: Path, modified: int) -> None:
+    """Sets the times of a file, as the renewal of a lease does."""
+    os.utime(path, ns=(modified, modified))
+
+
+def test_a_file_whose_times_were_set_is_not_read_again(shelf: Shelf) -> None:
+    """The renewal of a lease changes nothing that was read, and later looks show the new time."""
+    (shelf.folder / "a").write_bytes(b"1")
+    shelf.get("a")
+    for modified in (1_000_000_001, 2_000_000_002):
+        touch(shelf.folder / "a", modified)
+        shelf.remembered.touched("a", modified)
+        found = shelf.remembered.get("a")
+        assert found.file is not None
+        assert (found.value, found.file.st_mtime_ns) == (b"1", modified)
+    assert shelf.readings == 1
+
+
+@pytest.mark.parametrize("change", ["written", "replaced", "longer", "gone"])
+def test_whoever_changes_a_file_whose_times_were_set_is_noticed(shelf: Shelf, change: str) -> None:
+    """Before or after the look at the new times."""
+    path = shelf.folder / "a"
+    for before in (True, False):
+        path.write_bytes(b"1")
+        os.utime(path)
+        assert shelf.get("a") == b"1"
+        touch(path, 1_000_000_001)
+        if not before:
+            shelf.remembered.touched("a", 1_000_000_001)
+        if change == "gone":
+            path.unlink()
+        elif change == "replaced":
+            (shelf.folder / "b").write_bytes(b"2")
+            touch(shelf.folder / "b", 1_000_000_001)
+            (shelf.folder / "b").rename(path)
+        else:
+            path.write_bytes(b"2" if change == "written" else b"22")
+        if before:
+            shelf.remembered.touched("a", 1_000_000_001)
+        assert shelf.get("a") == (path.read_bytes() if path.exists() else None)
+
+
+def test_a_file_that_is_not_known_is_not_known_by_setting_its_times(shelf: Shelf) -> None:
+    """Nothing was read yet."""
+    (shelf.folder / "a").write_bytes(b"1")
+    shelf.remembered.touched("a", 1)
+    assert shelf.get("a") == b"1"
+    assert shelf.readings == 1
+
+
 def test_large_content_is_not_kept(shelf: Shelf) -> None:
     """Memory holds what is asked for often and costs little."""
     (shelf.folder / "a").write_bytes(b"1" * 500)
