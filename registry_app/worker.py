@@ -2,7 +2,7 @@
 
 Of a small request's time gunicorn's own way takes most: each one is handed from the poller to a thread and back, its
 head and its body are sent one by one, and settings are looked up by a fallback of a fallback. See
-docs/decisions/0061-small-requests.md for what each of these costs.
+docs/decisions/0061-small-requests.md for what each of these costs, and 0083 for who serves which connection.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SHORT = {"GET", "HEAD"}
 
 
 class RegistryWorker(ThreadWorker):
-    """Serves each connection through a patient socket, by one thread as long as requests follow each other."""
+    """Serves each connection through a patient socket; small requests without handing them from thread to thread."""
 
     def init_process(self) -> None:
         """Sets the patience of this process, then serves until told to stop."""
