@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.faults import crashes, damage, disks, histories, races, restarts, shortages, syscalls
+from tests.faults import crashes, damage, disks, histories, memory, races, restarts, shortages, syscalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +29,6 @@ class Run:
     in_full: dict = field(default_factory=dict)
 
 
-def _no_memory_groups():
-    if os.geteuid() != 0:
-        return "needs root"
-    return None if os.access("/sys/fs/cgroup", os.W_OK) else "needs control groups that can be written"
-
-
 def _no_disk_kind(kind):
     return disks.why_not(kind) or (None if shutil.which(f"mkfs.{kind}") else f"needs mkfs.{kind}")
 
@@ -48,7 +41,7 @@ RUNS = {
     "bits": Run(about="flipped bits, found by a scrub", act=damage.flipped_bits, few=30, many=1000),
     "full-disk": Run(about="pushes with ever different room left", act=shortages.full_disk, few=10, many=100, why_not=partial(_no_disk_kind, "ext4"), takes_peer=True),
     "read-only": Run(about="the disk becomes read-only under the service", act=shortages.read_only_disk, few=2, many=50, why_not=partial(_no_disk_kind, "ext4")),
-    "memory": Run(about="the kernel kills for want of memory", act=shortages.out_of_memory, few=1, many=50, why_not=_no_memory_groups),
+    "memory": Run(about="the kernel kills for want of memory", act=shortages.out_of_memory, few=1, many=50, why_not=memory.why_not),
     "start": Run(about="starts after kills with 10,000 blobs in the tree", act=crashes.starts, few=1, many=20),
     "stop": Run(about="SIGSTOP of a worker under 8 writers", act=crashes.stop_runs, few=3, many=100),
     "clock": Run(about="the clock jumps by a day either way, collections follow it", act=shortages.clock_jumps, few=3, many=100),
