@@ -59,7 +59,7 @@ class Authenticator:
             self._on_failure(LoginFailure(known, address, reason))
             raise RegistryError(
                 ErrorCode.TOOMANYREQUESTS,
-                message="too many failed logins; a correct user name and password will be let in",
+                message="too many failed logins: come back as Retry-After says; a right password is let in",
                 headers={"Retry-After": str(error.retry_after)},
             ) from None
         if not right:

@@ -66,12 +66,21 @@ class Failures:
     def is_sprayed(self, now: float) -> bool:
         """Whether somebody seems to be trying passwords by the dozen."""
         with self._lock:
-            return len(self._latest) == SPRAY and now - self._latest[0] < SPRAY_SECONDS
+            return self._is_sprayed(now)
+
+    def turned_away(self, now: float) -> None:
+        """An attempt was not looked at. While they come too fast a spray goes on, however few are found wrong."""
+        with self._lock:
+            if self._is_sprayed(now):
+                self._latest.append(now)
 
     def succeeded(self, address: str, user: str) -> None:
         """Forgives the pair: whoever knows the password mistyped before. The address keeps its record."""
         with self._lock:
             self._counts.pop((_network(address), user[:LONGEST_NAME]), None)
+
+    def _is_sprayed(self, now: float) -> bool:
+        return len(self._latest) == SPRAY and now - self._latest[0] < SPRAY_SECONDS
 
     def _count(self, key: tuple[str, ...], now: float) -> float:
         count, then = self._counts.get(key, (0.0, now))

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import bcrypt
 
-from registry_app.auth.failures import Failures, Standing
+from registry_app.auth.failures import Failures
 from registry_app.auth.htpasswd import LONGEST_PASSWORD, StoredHash, Users
 from registry_app.auth.joining import JoinedChecks
-from registry_app.auth.lane import Lane, LaneFullError, Priority
+from registry_app.auth.lane import Clerk, Lane, LaneFullError, Rank
 from registry_app.auth.shared import FINGERPRINT, SharedLogins
+from registry_app.auth.strangers import Strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,8 @@ FRESH = 300.0
 REMEMBERED = 4096
 PLACES = 8
 """Unproven attempts that may wait in a lane, in each process, where it has threads enough."""
+COME_BACK = 1
+"""Seconds after which one that was not looked at should try again."""
 
 
 def places_among(threads: int) -> int:
@@ -99,8 +102,7 @@ class Verifier:
     """Checks credentials against the users in force: `users` is cheap to ask, `latest_users` up to date.
 
     A credential that was right here lately costs microseconds. One that was right earlier, or in another worker, has a
-    lane of its own, where no stranger's attempt can be before it. All others share a lane of low priority. While
-    passwords are tried by the dozen, that lane gets the time of one core at most, and only what nobody else wants.
+    lane of its own, where no stranger's attempt can be before it. All others wait among `Strangers`.
     """
 
     def __init__(
@@ -122,11 +124,9 @@ class Verifier:
         shared = shared or SharedLogins()
         self._memory = Memory(shared)
         self._failures = Failures()
-        self._proven = Lane("logins-proven", places=64)
-        self._unproven = Lane("logins", places=places, priority=Priority.LOW)
-        self._sprayed = Lane("logins-sprayed", places=places, priority=Priority.IDLE, turn=shared.turn)
+        self._proven = Lane("logins-proven", Clerk(), places=64)
         self._joined_proven = JoinedChecks(places=64)
-        self._joined = JoinedChecks(places=2 * places - 1)
+        self._strangers = Strangers(shared, self._failures, places=places, clock=clock)
 
     def knows(self, user: str) -> bool:
         """Whether there is such a user. For the audit log; never for an answer."""
@@ -171,15 +171,14 @@ class Verifier:
         *,
         proven: bool,
     ) -> StoredHash | None:
-        now = self._clock()
-        standing = self._failures.standing(address, credentials.user, now)
-        lane = self._sprayed if self._failures.is_sprayed(now) else self._unproven
         try:
             if proven:
-                return self._joined_proven.run(claim, lambda: self._proven.run(check, Standing()))
-            return self._joined.run(claim, lambda: lane.run(check, standing))
+                return self._joined_proven.run(claim, lambda: self._proven.run(check, Rank()))
+            standing = self._failures.standing(address, credentials.user, self._clock())
+            return self._strangers.run(check, standing, claim=claim[0], joined_by=claim)
         except LaneFullError:
-            raise TooManyAttemptsError(standing.retry_after or 1, checked=False) from None
+            # Soon, whatever the standing: this may be the right password, and coming back is what helps it.
+            raise TooManyAttemptsError(COME_BACK, checked=False) from None
 
 
 def _check(password: bytes, valid: tuple[StoredHash, ...], most_work: int) -> StoredHash | None:

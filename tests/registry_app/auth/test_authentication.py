@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import signal
 import threading
 import time
 from contextlib import suppress
@@ -19,7 +18,7 @@ from registry_app.auth.basic import Credentials
 from registry_app.auth.failures import Failures, Standing
 from registry_app.auth.htpasswd import hash_password, parse_htpasswd, with_user, without_user
 from registry_app.auth.identity import ANONYMOUS, Action
-from registry_app.auth.lane import Lane, LaneFullError, Priority
+from registry_app.auth.lane import Rank
 from registry_app.auth.policy import EVERY_USER_EVERYTHING, Rule, Rules
 from registry_app.auth.shared import SharedLogins
 from registry_app.auth.verification import FRESH, PLACES, TooManyAttemptsError, Verifier, places_among
@@ -254,66 +253,6 @@ def test_a_failure_names_known_users_only(house):
     assert "hunter2" not in repr(house.failures)
 
 
-def test_a_full_lane_sends_away_those_with_the_worst_standing():
-    """A user with a clean record gets a place among a spray."""
-    lane = Lane("test", places=2)
-    gate, started = threading.Event(), threading.Event()
-    outcomes = {}
-
-    def attempt(name, standing, work):
-        try:
-            outcomes[name] = lane.run(work, standing)
-        except LaneFullError:
-            outcomes[name] = "sent away"
-
-    def block():
-        started.set()
-        return gate.wait(10)
-
-    threads = [threading.Thread(target=attempt, args=("first", Standing(), block))]
-    threads[0].start()
-    started.wait(10)
-    for name, standing in (("bad 1", Standing(0, 5)), ("bad 2", Standing(0, 5)), ("good", Standing())):
-        threads.append(threading.Thread(target=attempt, args=(name, standing, lambda: "done")))
-        threads[-1].start()
-        while len(lane._waiting) < min(len(threads) - 1, 2) and not outcomes:
-            pass
-    while not outcomes:
-        pass
-    gate.set()
-    for thread in threads:
-        thread.join(10)
-    assert outcomes["good"] == "done"
-    assert sorted((outcomes["bad 1"], outcomes["bad 2"])) == ["done", "sent away"]
-
-
-def test_what_goes_wrong_in_a_check_reaches_the_caller_and_the_lane_goes_on():
-    """A lane whose thread died would hang every login."""
-    lane = Lane("test", places=2, priority=Priority.IDLE)
-    with pytest.raises(ZeroDivisionError):
-        lane.run(lambda: 1 // 0, Standing())
-    assert lane.run(lambda: 5, Standing()) == 5
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-def test_a_registry_that_was_started_nicer_than_that_checks_logins_all_the_same():
-    """Nobody but root can be less nice; a thread that died of it would let every login hang."""
-    child = os.fork()
-    if not child:
-        os.nice(15)
-        os.setuid(65534)
-        done = Lane("test", places=2, priority=Priority.LOW).run(lambda: 5, Standing())
-        os._exit(0 if done == 5 else 1)
-    end = time.monotonic() + 10
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
-        time.sleep(0.05)
-    if ended == (0, 0):
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    assert ended[1] == 0
-    assert ended[0] == child
-
-
 def test_proven_credentials_pass_a_spray(house):
     """A credential that was right before waits behind no stranger, even after a long pause."""
     house.login("alice", b"right")
@@ -324,7 +263,7 @@ def test_proven_credentials_pass_a_spray(house):
         started.set()
         return gate.wait(10)
 
-    stranger = threading.Thread(target=house.verifier._unproven.run, args=(block, Standing()))
+    stranger = threading.Thread(target=house.verifier._strangers._calm.run, args=(block, Rank()))
     stranger.start()
     started.wait(10)
     assert house.login("alice", b"right").name == "alice"
@@ -352,7 +291,7 @@ def test_guesses_take_a_part_of_the_threads_whatever_they_guess(house, monkeypat
         for one in guesses[40:] if sprayed else guesses[:40]:
             one.start()
     end = time.monotonic() + 10
-    most = max(3, threads // 2) + 2  # the threads of the two lanes have a check in hand each
+    most = max(3, threads // 2) + 3  # each of the three clerks has a check in hand besides
     while (held := sum(one.is_alive() for one in guesses)) > most and time.monotonic() < end:
         time.sleep(0.02)
     gate.set()
@@ -382,7 +321,7 @@ def test_a_client_known_to_one_worker_waits_behind_no_stranger_in_another(two_wo
         return gate.wait(10)
 
     strangers = [
-        threading.Thread(target=second.verifier._unproven.run, args=(block, Standing())) for _ in range(PLACES)
+        threading.Thread(target=second.verifier._strangers._calm.run, args=(block, Rank())) for _ in range(PLACES)
     ]
     for stranger in strangers:
         stranger.start()
@@ -410,42 +349,18 @@ def test_passwords_tried_by_the_dozen_get_the_time_that_nobody_wants(house, monk
     monkeypatch.setattr(failures_module, "LONGEST_DELAY", 0.01)
     for number in range(failures_module.SPRAY):
         house.refused("alice", b"wrong", address=f"192.0.2.{number}")
-    assert house.verifier._sprayed._thread is None
+    strangers = house.verifier._strangers
+    assert not strangers._sprayed._threads
     house.refused("bob", b"wrong")
-    crowd, calm = house.verifier._sprayed._thread, house.verifier._unproven._thread
+    (crowd, returning), (calm,) = strangers._sprayed._threads, strangers._calm._threads
     assert os.sched_getscheduler(crowd.native_id) == os.SCHED_IDLE
+    assert os.sched_getscheduler(returning.native_id) == os.SCHED_OTHER
     assert os.sched_getscheduler(calm.native_id) == os.SCHED_OTHER
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     assert os.getpriority(os.PRIO_PROCESS, calm.native_id) == max(10, own)
     house.ticks += failures_module.SPRAY_SECONDS
     assert not house.verifier._failures.is_sprayed(house.ticks)
     assert house.login("alice", b"right").name == "alice"
-
-
-def test_workers_take_turns_and_a_dead_one_gives_its_turn_up():
-    """So that a spray gets one core at the most, and no crash ends all logins."""
-    shared = SharedLogins()
-    ready, done = os.pipe()
-    child = os.fork()
-    if not child:
-        with shared.turn():
-            os.write(done, b"x")
-            time.sleep(60)
-        os._exit(0)
-    os.read(ready, 1)
-    got = threading.Event()
-
-    def take():
-        with shared.turn():
-            got.set()
-
-    waiting = threading.Thread(target=take)
-    waiting.start()
-    assert not got.wait(0.2)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    assert got.wait(5)
-    waiting.join(5)
 
 
 def test_too_many_attempts_say_when_to_come_back():
