@@ -211,7 +211,7 @@ class StackSettings(BaseModel):
         "admin",
         REGISTRY,
         "The first user, made by `init`; its password is in secrets/admin_password.",
-        remedy="use any printable name without a colon, not starting with # and without space around it",
+        remedy="use a name such as admin or ops@example.com: a letter, digit or _ first, no colon",
     )
     registry_image: ImageReference | None = variable(
         None,

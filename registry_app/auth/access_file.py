@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from registry_app.auth.identity import Action
 from registry_app.auth.policy import EVERY_USER, Rule, Rules
+from registry_app.auth.user_names import check_user_name
 from registry_app.auth.watched import FileRefusedError
 
 _GLOB_COMPONENT = re.compile(r"\*\*|[a-z0-9*?][a-z0-9*?._-]*")
@@ -26,8 +27,18 @@ def _check_glob(glob: str) -> str:
     return glob
 
 
+def _check_name(name: str) -> str:
+    check_user_name(name)
+    return name
+
+
+def _check_user(name: str) -> str:
+    return name if name == EVERY_USER else _check_name(name)
+
+
 Glob = Annotated[str, AfterValidator(_check_glob)]
-Name = Annotated[str, Field(min_length=1, max_length=255)]
+Name = Annotated[str, AfterValidator(_check_name)]
+User = Annotated[str, AfterValidator(_check_user)]
 
 
 class _Strict(BaseModel):
@@ -39,7 +50,7 @@ class RuleModel(_Strict):
 
     repositories: Annotated[list[Glob], Field(min_length=1)]
     actions: Annotated[list[GrantableAction], Field(min_length=1)]
-    users: list[Name] = []
+    users: list[User] = []
     groups: list[Name] = []
     anonymous: bool = False
 
@@ -56,7 +67,7 @@ class AccessModel(_Strict):
     """The whole file."""
 
     version: Literal[1]
-    groups: dict[Name, list[Name]] = {}
+    groups: dict[Name, list[User]] = {}
     rules: list[RuleModel]
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ a password can be changed while its old holders still run. Other readers of htpa
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ LONGEST_PASSWORD = 72
 COST = 10
 LOWEST_COST, HIGHEST_COST = 4, 16
 """bcrypt's lowest, and the highest that one login may cost the registry (about four seconds)."""
+
+NO_USERS = b"# no users: nobody can log in\n"
+"""What a file without users holds."""
 
 _HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 _PREVIOUS = re.compile(r"#previous (\S+) (.*)", re.DOTALL)
@@ -63,12 +67,15 @@ class Users:
 def parse_htpasswd(content: bytes) -> Users:
     """The users of an htpasswd file. Broken lines let nobody in and are reported by number, never by content.
 
-    Raises FileRefusedError if there are lines and none of them can be used.
+    Raises FileRefusedError if there are lines and none of them can be used, and for a file without any: that is what
+    a full disk or a careless `>` leaves. A comment alone says that there shall be no user.
     """
+    if not content.removeprefix(BOM_UTF8).strip():
+        raise FileRefusedError("is empty: to let nobody in, leave one line that begins with #")
     current: dict[str, StoredHash] = {}
     previous: list[tuple[str, StoredHash]] = []
     problems: list[str] = []
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(content.removeprefix(BOM_UTF8).split(b"\n"), start=1):
         try:
             parsed = _parse_line(line.strip())
         except ValueError as error:
@@ -106,6 +113,7 @@ def _parse_line(line: bytes) -> tuple[str, StoredHash] | None:
     user, colon, stored = text.partition(":")
     if not colon or not user:
         raise ValueError("is not of the form user:hash")
+    check_user_name(user)
     if not (found := _HASH.fullmatch(stored)):
         raise ValueError("holds no bcrypt hash ($2a$, $2b$ or $2y$): make one with `stackgen users` or `htpasswd -B`")
     if not LOWEST_COST <= int(found[1]) <= HIGHEST_COST:
@@ -132,10 +140,13 @@ def hash_password(password: bytes, cost: int = COST) -> str:
 def with_user(content: bytes, user: str, stored: str, *, previous_until: float | None = None) -> bytes:
     """The file's text with the user's hash set to `stored`; everything else stays as it is, comments included.
 
-    With `previous_until` (seconds since the epoch) the hash that was in force stays valid until then.
+    With `previous_until` (seconds since the epoch) the hash that was in force stays valid until then. Where `stored` is
+    in force already, that is the one before it: the same change once more only sets the time.
     """
     check_user_name(user)
     old = find_hash(content, user)
+    if old == stored:
+        old = _find_previous(content, user)
     text = _filtered(content, lambda line: not _names(line, user))
     if old is not None and previous_until is not None:
         until = datetime.fromtimestamp(previous_until, UTC).strftime(_TIME)
@@ -144,11 +155,14 @@ def with_user(content: bytes, user: str, stored: str, *, previous_until: float |
 
 
 def without_user(content: bytes, user: str) -> bytes:
-    """The file's text without the user, replaced hashes included. Raises KeyError if no line names the user."""
+    """The file's text without the user, replaced hashes included. Raises KeyError if no line names the user.
+
+    A file that would be empty gets a comment, which says that this is meant.
+    """
     text = _filtered(content, lambda line: not _names(line, user))
     if text == _filtered(content, lambda _: True):
         raise KeyError(user)
-    return text
+    return text if text.strip() else NO_USERS
 
 
 def without_previous(content: bytes, *, expired_at: float | None = None) -> bytes:
@@ -164,6 +178,11 @@ def without_previous(content: bytes, *, expired_at: float | None = None) -> byte
         return expired_at is not None and expired_at < until
 
     return _filtered(content, stays)
+
+
+def _find_previous(content: bytes, user: str) -> str | None:
+    found = parse_htpasswd(content).hashes[user]
+    return found[1].text.decode() if len(found) > 1 else None
 
 
 def find_hash(content: bytes, user: str) -> str | None:
@@ -183,5 +202,5 @@ def _names(line: bytes, user: str) -> bool:
 
 
 def _filtered(content: bytes, stays: Callable[[bytes], bool]) -> bytes:
-    lines = content.removesuffix(b"\n").split(b"\n") if content else []
+    lines = content.removeprefix(BOM_UTF8).removesuffix(b"\n").split(b"\n") if content else []
     return b"".join(line + b"\n" for line in lines if stays(line))

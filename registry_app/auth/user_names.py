@@ -1,4 +1,4 @@
-"""Which names users may have: one rule for the htpasswd file, the tool and what is kept of failed logins."""
+"""Which names users and groups may have: one rule for htpasswd, the access file, the tool and records of failures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ LONGEST_NAME = 255
 
 
 def check_user_name(name: str) -> None:
-    """Raises ValueError, with the reason, if `name` can't be a user's name in an htpasswd file and in HTTP Basic."""
+    """Raises ValueError, with the reason, if `name` can't be a name in htpasswd, HTTP Basic and the rules of access."""
     if not name or len(name.encode(errors="replace")) > LONGEST_NAME:
         raise ValueError(f"is no user name: it has 1 to {LONGEST_NAME} bytes")
-    if ":" in name or name.startswith("#") or name != name.strip() or not name.isprintable():
-        raise ValueError("is no user name: it has no colon or control character, no # first, no space around it")
+    if not (name[0].isalnum() or name[0] == "_"):
+        raise ValueError("is no user name: it begins with a letter, a digit or _")
+    if ":" in name or name.endswith(" ") or not name.isprintable():
+        raise ValueError("is no user name: it has no colon, no control character and no space at its end")

@@ -13,6 +13,9 @@ from typing import NoReturn
 import bcrypt
 import click
 
+from registry_app.auth.htpasswd import NO_USERS
+from registry_app.auth.user_names import check_user_name
+
 # bcrypt reads no further; a longer password would be cut in silence.
 LONGEST_PASSWORD = 72
 # htpasswd's own default for -B is 5; that is too cheap for anything that faces a network.
@@ -56,7 +59,6 @@ def command(  # noqa: PLR0917 - click hands every flag over
         _fail(2, "wrong number of arguments: htpasswd [-cBDv] FILE USER [PASSWORD], or htpasswd -n[Bb] USER [PASSWORD]")
     file = None if display else Path(arguments[0])
     user = arguments[0 if display else 1]
-    _check_user(user)
     if file is not None and delete:
         _remove(file, user)
         return
@@ -64,6 +66,7 @@ def command(  # noqa: PLR0917 - click hands every flag over
     if file is not None and verify:
         _verify(file, user, password)
         return
+    _check_user(user)
     line = f"{user}:{bcrypt.hashpw(password, bcrypt.gensalt(cost)).decode()}"
     if file is None:
         click.echo(line + "\n")
@@ -72,8 +75,10 @@ def command(  # noqa: PLR0917 - click hands every flag over
 
 
 def _check_user(user: str) -> None:
-    if not user or ":" in user or any(ord(character) < ord(" ") for character in user):
-        _fail(6, "a user name is not empty and holds no colon and no control character")
+    try:
+        check_user_name(user)
+    except ValueError as error:
+        _fail(6, f"{user!r} {error}")
 
 
 def _password(given: str | None, *, ask: bool, confirm: bool) -> bytes:
@@ -92,7 +97,7 @@ def _lines(file: Path, *, create: bool = False) -> list[str]:
     if create:
         return []
     try:
-        return file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
     except OSError as error:
         _fail(1, f"{file}: {error.strerror}{': use -c to create it' if isinstance(error, FileNotFoundError) else ''}")
 
@@ -114,7 +119,7 @@ def _remove(file: Path, user: str) -> None:
     if known is None:
         _fail(6, f"user {user} not found")
     del lines[known]
-    _replace(file, lines)
+    _replace(file, lines if any(line.strip() for line in lines) else [NO_USERS.decode().strip()])
     click.echo(f"Deleting password for user {user}", err=True)
 
 

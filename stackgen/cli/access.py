@@ -14,6 +14,7 @@ from registry_app.auth.watched import FileRefusedError
 from registry_app.errors import RegistryError
 from registry_app.oci.names import Repository
 from stackgen.administration import record
+from stackgen.cli.names import require_name
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import say, warn
 from stackgen.env_file import load_settings
@@ -62,6 +63,7 @@ def check(folder: StackFolder, user: str, action: str, repository: str) -> int:
         raise StackgenError(
             f"{repository!r} can't be a repository's name", hint="parts of a-z 0-9 . _ - with slashes between, no tag"
         ) from None
+    require_name(user)
     identity = ANONYMOUS if user == ANYBODY else Identity(user)
     if user == ANYBODY and user in known:
         warn(f"this is about callers who do not log in, not about the user {user!r}")

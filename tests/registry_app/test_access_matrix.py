@@ -281,6 +281,14 @@ def test_rules_and_users_change_within_two_seconds_in_every_worker(registry):
         time.sleep(1)
         assert statuses("reader") == {200}
         assert "No such file" in json.loads(registry.ask_debug("/debug/ready").body)["users"]
+        htpasswd.write_bytes(b"")
+        time.sleep(1)
+        assert statuses("admin") == {200}
+        assert "is empty" in json.loads(registry.ask_debug("/debug/ready").body)["users"]
+        htpasswd.write_bytes(b"# nobody, on purpose\n")
+        time.sleep(1)
+        assert statuses("admin", 4) <= {401, 429}
+        assert "users" not in json.loads(registry.ask_debug("/debug/ready").body)
     finally:
         access.write_text(before[0])
         htpasswd.write_bytes(before[1])

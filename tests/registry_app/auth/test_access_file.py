@@ -59,6 +59,16 @@ def test_the_file_a_stack_begins_with_gives_every_user_everything():
         ("version: 1\nrules:\n- {users: [a], repositories: ['a//b'], actions: [pull]}", "no repository glob"),
         ("version: 1\nrules:\n- {users: a, repositories: [a], actions: [pull]}", "line 3: rules.0.users"),
         ("version: 1\nrules:\n- {users: [1], repositories: [a], actions: [pull]}", "line 3: rules.0.users.0"),
+        (
+            "version: 1\nrules:\n- {users: ['a:b'], repositories: [a], actions: [pull]}",
+            "rules.0.users.0 is no user name",
+        ),
+        (
+            "version: 1\nrules:\n- {users: [\n  '-x'], repositories: [a], actions: [pull]}",
+            "line 4: rules.0.users.0 is no",
+        ),
+        ("version: 1\ngroups: {'*': [a]}\nrules: []", "is no user name"),
+        ("version: 1\ngroups: {g: [' a']}\nrules: []", "groups.g.0 is no user name"),
         ("version: 1\nrules:\n- {groups: [x], repositories: [a], actions: [pull]}", "not under groups: x"),
         ("version: 1\nrules:\n- {anonymous: true, repositories: [a], actions: [push]}", "anonymous callers"),
         ("version: 1\ngroups: {all: ['*']}\nrules: []", "can't hold"),

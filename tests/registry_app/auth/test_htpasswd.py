@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from codecs import BOM_UTF8
 
 import bcrypt
 import pytest
@@ -48,6 +49,11 @@ def test_every_kind_of_bcrypt_that_registry_2_takes_counts(prefix):
         (b"alice:$2y$31" + HASH[6:].encode(), "cost outside"),
         (b"\xff:" + HASH.encode(), "not UTF-8"),
         (b"#previous soon alice:" + HASH.encode(), "no time like"),
+        (b"al\0ice:" + HASH.encode(), "control character"),
+        (b"\0alice:" + HASH.encode(), "begins with a letter"),
+        (b"alice :" + HASH.encode(), "no space"),
+        (b"*:" + HASH.encode(), "begins with a letter"),
+        (b"x" * 256 + b":" + HASH.encode(), "1 to 255 bytes"),
     ],
 )
 def test_a_broken_line_is_reported_by_number_and_lets_nobody_in(line, problem):
@@ -63,7 +69,34 @@ def test_a_file_of_nothing_but_broken_lines_is_refused_whole():
     """So that the last good users stay in force."""
     with pytest.raises(FileRefusedError, match="line 1"):
         parse_htpasswd(b"\x00\x01 rubbish")
-    assert parse_htpasswd(b"") == Users()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"  \n\r\n", BOM_UTF8, BOM_UTF8 + b"\n"])
+def test_an_empty_file_is_an_accident_and_a_comment_alone_is_not(content):
+    """Nobody is let in by either at a start; but after the one the last good users stay in force."""
+    with pytest.raises(FileRefusedError, match="begins with #"):
+        parse_htpasswd(content)
+    assert parse_htpasswd(content + b"# nobody\n") == Users()
+    assert parse_htpasswd(without_user(f"alice:{HASH}\n".encode(), "alice")) == Users()
+
+
+def test_the_mark_that_some_editors_put_first_hides_no_user():
+    """Neither from the registry nor from a change: a removed user must not stay behind it."""
+    text = BOM_UTF8 + f"alice:{HASH}\nbob:{OTHER}\n".encode()
+    assert set(parse_htpasswd(text).hashes) == {"alice", "bob"}
+    assert not parse_htpasswd(text).problems
+    assert set(parse_htpasswd(without_user(text, "alice")).hashes) == {"bob"}
+    assert parse_htpasswd(with_user(text, "alice", OTHER)).hashes["alice"][0].text.decode() == OTHER
+    assert not parse_htpasswd(with_user(text, "alice", OTHER)).problems
+
+
+def test_the_same_change_once_more_only_sets_the_time():
+    """A rotation that is finished after an interruption must not lose the password before."""
+    first = with_user(f"alice:{HASH}\n".encode(), "alice", OTHER, previous_until=1_900_000_000)
+    again = with_user(first, "alice", OTHER, previous_until=1_800_000_000)
+    assert [h.text.decode() for h in parse_htpasswd(again).hashes["alice"]] == [OTHER, HASH]
+    assert parse_htpasswd(again).hashes["alice"][1].until == 1_800_000_000
+    assert b"#previous" not in with_user(again, "alice", OTHER)
 
 
 def test_the_last_line_of_a_name_wins_and_the_repetition_is_reported():
@@ -96,11 +129,38 @@ def test_removing_a_user_removes_every_trace_and_nothing_else():
         without_user(b"", "alice")
 
 
-@pytest.mark.parametrize("name", ["", "a:b", "#a", " a", "a ", "a\nb", "a\0", "x" * 256])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a:b",
+        "#a",
+        " a",
+        "a ",
+        "a\u00a0b",
+        "a\nb",
+        "a\0",
+        "x" * 256,
+        "é" * 128,
+        "*",
+        "-x",
+        "../x",
+        "a\u2028b",
+        "\ufeffa",
+    ],
+)
 def test_names_that_no_htpasswd_file_can_hold_are_refused(name):
-    """Before anything is written."""
+    """Before anything is written; nor one that a rule, a shell or a person would take for something else."""
     with pytest.raises(ValueError, match="user name"):
         check_user_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "alice@example.com", "robot$ci+build", "päivi", "_ci", "7", "Ann Müller $x", "team/ci", "x" * 255]
+)
+def test_names_that_people_and_robots_have_are_taken(name):
+    """Mail addresses, robots of other registries, other alphabets."""
+    check_user_name(name)
 
 
 @pytest.mark.parametrize("password", [b"", b"x" * 73, b"a\0b"])

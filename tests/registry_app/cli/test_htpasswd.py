@@ -42,6 +42,8 @@ def test_a_file_is_created_changed_checked_and_emptied_of_a_user(tmp_path):
     assert run("-D", file, "alice").exit_code == 0
     assert [line.partition(":")[0] for line in file.read_text().splitlines()] == ["bob"]
     assert file.stat().st_mode & 0o777 == 0o640
+    assert run("-D", file, "bob").exit_code == 0
+    assert file.read_text().startswith("# no users")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,7 @@ def test_a_file_is_created_changed_checked_and_emptied_of_a_user(tmp_path):
     [
         (["-mbn", "alice", "x"], 2, "bcrypt alone"),
         (["-bn", "a:b", "x"], 6, "colon"),
+        (["-bn", "*", "x"], 6, "begins with a letter"),
         (["-bn", "alice", "x" * 73], 5, "72 bytes"),
         (["-bn", "alice"], 2, "wrong number"),
         (["-b", "missing", "alice", "x"], 1, "-c to create"),
