@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stackgen.administration import record
 from stackgen.cli.options import examples, stack_argument
 from stackgen.errors import StackgenError
 from stackgen.running import running_services
@@ -35,6 +36,9 @@ def command(*, folder: StackFolder, dry_run: bool, delete_untagged: bool, quiet:
     registry = _registry(folder)
     chosen = [flag for flag, on in flags.items() if on]
     done = subprocess.run([*registry, *chosen, _config(folder, registry)], check=False)
+    if not dry_run:
+        result = f"failed with exit code {done.returncode}" if done.returncode else "done"
+        record(folder, "gc", subject=" ".join(chosen) or "unneeded blobs", result=result)
     if done.returncode:
         raise StackgenError("the collection failed, see above", exit_code=done.returncode)
 

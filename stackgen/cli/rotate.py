@@ -20,7 +20,9 @@ from stackgen.errors import StackgenError
 from stackgen.profiles import kept_secrets
 from stackgen.rotation.journal import Rotation, carry_out
 from stackgen.rotation.planning import ALL, Request, kinds, kinds_of, plan_rotation, plan_way_back
+from stackgen.rotation.secrets import load_users
 from stackgen.rotation.status import load_status
+from stackgen.shell import stackgen_line
 from stackgen.writing import exclusive
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ def command(
     request = Request(user or settings.registry_admin_user, password.text, keep_old, own)
     plan = partial(plan_way_back if undo else plan_rotation, folder, settings, request=request)
     chosen = kinds_of(what, settings, undo=undo)
+    if user is None and "password" in chosen and settings.registry_admin_user not in load_users(folder).hashes:
+        chosen = _without_first_user(folder, settings, what, chosen, given=given or generate)
     if dry_run:
         for kind in chosen:
             _tell_plan(folder, plan(kind=kind))
@@ -101,6 +105,18 @@ def command(
                 warn(f"give clients the new authority: {folder.resolve(settings.certs_dir)}/ca.crt")
             elif kind in (kept := kept_secrets()):
                 say(f"the new password is in {folder.root / kept[kind].path}")
+
+
+def _without_first_user(
+    folder: StackFolder, settings: StackSettings, what: str, chosen: tuple[str, ...], *, given: bool
+) -> tuple[str, ...]:
+    """What is left to rotate when the first user has been removed. StackgenError where that is nothing."""
+    gone = f"there is no first user {settings.registry_admin_user!r} any more"
+    another = stackgen_line(folder, "rotate", what, "--user", "NAME")
+    if what != ALL or given:
+        raise StackgenError(gone, hint=f"name the one whose password is to change: {another}")
+    warn(f"{gone}, so no password changes; to change another user's as well: {another}")
+    return tuple(kind for kind in chosen if kind != "password")
 
 
 def _refuse_mismatch(what: str, *, cert: Path | None, key: Path | None, keep_old: int | None, of_user: bool) -> None:

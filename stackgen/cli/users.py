@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from registry_app.auth.htpasswd import without_user
-from registry_app.auth.user_names import check_user_name
 from stackgen.administration import record
 from stackgen.cli.interrupted import finish_interrupted
+from stackgen.cli.names import require_name
 from stackgen.cli.options import DURATION, examples, stack_argument
 from stackgen.cli.passwords import GivenPassword, get_password, password_options
 from stackgen.cli.terminal import say, warn
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
 from stackgen.rotation.journal import carry_out
-from stackgen.rotation.records import load_records, save_records
-from stackgen.rotation.secrets import load_users, plan_password, require_user
-from stackgen.secret_files import SHARED, put_file
+from stackgen.rotation.records import load_records
+from stackgen.rotation.secrets import load_users, plan_password, plan_removal, record_of, require_user
 from stackgen.shell import stackgen_line
 from stackgen.writing import exclusive
 
@@ -56,10 +54,7 @@ def command() -> None:
 def add(folder: StackFolder, name: str, *, password_file: Path | None, password_stdin: bool, generate: bool) -> None:
     """Add the user NAME to the stack in DIR."""
     settings = load_settings(folder)
-    try:
-        check_user_name(name)
-    except ValueError as error:
-        raise StackgenError(f"{name!r} {error}", hint="choose another name") from None
+    require_name(name)
     _require_absent(folder, name)
     password = get_password(file=password_file, stdin=password_stdin, generate=generate)
     with exclusive(folder):
@@ -101,14 +96,14 @@ def passwd(
 @click.argument("name")
 @stack_argument
 def remove(folder: StackFolder, name: str) -> None:
-    """Remove the user NAME; a session under way is refused within two seconds."""
+    """Remove the user NAME; a session under way is refused within two seconds.
+
+    With the first user the files go that told that password.
+    """
     settings = load_settings(folder)
     with exclusive(folder):
         finish_interrupted(folder, settings)
-        require_user(folder, name)
-        text = without_user(folder.htpasswd.read_bytes(), name)
-        put_file(folder.htpasswd, text, mode=SHARED, gid=settings.secrets_gid)
-        save_records(folder, {f"password:{name}": None})
+        carry_out(folder, settings, plan_removal(folder, settings, name))
     record(folder, "user-remove", subject=name)
     say(f"removed {name}")
     if not load_users(folder).hashes:
@@ -123,7 +118,7 @@ def list_(folder: StackFolder, *, as_json: bool) -> None:
     users, records, now = load_users(folder), load_records(folder), time.time()
     rows = []
     for name in sorted(users.hashes):
-        changed = records.get(f"password:{name}")
+        changed = records.get(record_of(name))
         until = next((stored.until for stored in users.valid(name, now) if stored.until is not None), None)
         rows.append({"name": name, "changed": changed and int(changed.at), "old_valid_until": until and int(until)})
     if as_json:

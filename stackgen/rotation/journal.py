@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from stackgen.errors import StackgenError
 from stackgen.profiles import kept_secrets
 from stackgen.rotation.generations import authority_pair, serving_pair
-from stackgen.rotation.records import Record, load_records, save_records
+from stackgen.rotation.records import Record, load_records, record_from_json, save_records
+from stackgen.rotation.shapes import read_shape
 from stackgen.rotation.steps import Step, step_from_json
 from stackgen.running import ReloadError, hand_over, reload_certificate
 from stackgen.secret_files import PRIVATE, put_file, sync_folder
-from stackgen.shell import compose_line, stackgen_line
+from stackgen.shell import compose_line, shell_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -57,10 +58,12 @@ def resume(folder: StackFolder, settings: StackSettings) -> Rotation | None:
         return None
     try:
         rotation = _from_json(json.loads(folder.rotation_journal.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
+        journal = folder.rotation_journal
         raise StackgenError(
-            f"{folder.rotation_journal} can't be understood: {type(error).__name__}",
-            hint=f"move it away, then look at: {stackgen_line(folder, 'rotate', '--status')}",
+            f"{journal}, which tells what an interrupted rotation has yet to do, can't be understood: {error}",
+            hint="the stack works with the old secret or the new; put the file aside, then rotate once more: "
+            + shell_line("mv", journal, journal.with_suffix(".broken")),
         ) from None
     _finish(folder, settings, rotation)
     return rotation
@@ -113,23 +116,16 @@ def _to_json(rotation: Rotation) -> dict[str, object]:
     }
 
 
-def _from_json(entry: dict[str, object]) -> Rotation:
-    records = entry["records"]
-    if not isinstance(records, dict):
-        raise TypeError("records")
-    return Rotation(
-        str(entry["title"]),
-        _steps_from_json(entry["steps"]),
-        _steps_from_json(entry["back"]),
-        reloads=bool(entry["reloads"]),
-        hands_over=str(entry.get("hands_over", "")),
-        after=_steps_from_json(entry["after"]),
-        records={str(what): record and Record(**record) for what, record in records.items()},
-        remark=str(entry.get("remark", "")),
-    )
+_SHAPE: dict[str, type] = {
+    "title": str, "steps": list, "back": list, "reloads": bool, "hands_over": str, "after": list, "records": dict,
+    "remark": str,
+}  # fmt: skip
 
 
-def _steps_from_json(entries: object) -> tuple[Step, ...]:
-    if not isinstance(entries, list):
-        raise TypeError("steps")
-    return tuple(step_from_json(entry) for entry in entries)
+def _from_json(entry: object) -> Rotation:
+    values = read_shape({"hands_over": "", "remark": ""} | entry if isinstance(entry, dict) else entry, _SHAPE)
+    if values["hands_over"] not in {"", *kept_secrets()}:
+        raise ValueError("'hands_over' names no secret")
+    steps, back, after = (tuple(map(step_from_json, values[name])) for name in ("steps", "back", "after"))
+    records = {what: None if one is None else record_from_json(one) for what, one in values["records"].items()}
+    return Rotation(**(values | {"steps": steps, "back": back, "after": after, "records": records}))

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from stackgen.rotation.shapes import check_moment, read_shape
 from stackgen.secret_files import PRIVATE, put_file
 
 if TYPE_CHECKING:
@@ -25,13 +26,24 @@ class Record:
     leaf: str | None = None
 
 
+_SHAPE = {"at": float | int, "old_until": float | int | None, "previous": str | None, "leaf": str | None}
+
+
 def load_records(folder: StackFolder) -> dict[str, Record]:
     """Secret (`http-secret`, `tls`, `ca`, `password:NAME`) → its last change; unreadable records count as none."""
     try:
         entries = json.loads(folder.rotation_records.read_text(encoding="utf-8"))
-        return {str(what): Record(**entry) for what, entry in entries.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {what: record_from_json(entry) for what, entry in entries.items()}
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
+
+
+def record_from_json(entry: object) -> Record:
+    """A record as a file holds it. Raises ValueError, with the reason, for what is none."""
+    values = read_shape(entry, _SHAPE)
+    check_moment(values["at"])
+    check_moment(values["old_until"])
+    return Record(**values)
 
 
 def save_records(folder: StackFolder, changes: dict[str, Record | None]) -> None:

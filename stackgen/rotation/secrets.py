@@ -12,10 +12,10 @@ from stackgen.credentials import new_secret
 from stackgen.errors import StackgenError
 from stackgen.rotation.journal import Rotation
 from stackgen.rotation.records import Record
-from stackgen.rotation.steps import Put, SetHash
+from stackgen.rotation.steps import DropUser, Put, Remove, SetHash
 from stackgen.running import why_out_of_reach
 from stackgen.secret_files import PRIVATE
-from stackgen.shell import stackgen_line
+from stackgen.shell import shell_line, stackgen_line
 
 if TYPE_CHECKING:
     from registry_app.auth.htpasswd import Users
@@ -34,7 +34,11 @@ def load_users(folder: StackFolder) -> Users:
     try:
         return parse_htpasswd(folder.htpasswd.read_bytes())
     except FileRefusedError as error:
-        raise StackgenError(f"{folder.htpasswd}: {error}", hint="mend the lines, or take them out") from None
+        raise StackgenError(
+            f"{folder.htpasswd}: {error}",
+            hint="mend it, or bring it back from a backup; with the first user alone it comes back by: "
+            f"rm {shell_line(folder.htpasswd)} && {stackgen_line(folder, 'render')}",
+        ) from None
     except PermissionError:
         raise StackgenError(
             f"{folder.htpasswd} can't be read: it is its owner's and the containers' alone",
@@ -74,9 +78,9 @@ def plan_password(
         old = folder.admin_password.read_bytes() if keep_old else b""
         # Both count until the file tells the new one: what it says is right at any moment.
         steps = [change(now + max(keep_old, _HANDOVER)), Put(kept, old, PRIVATE), Put(place, password + b"\n", PRIVATE)]
-        steps += [] if keep_old else [change(None)]
+        steps += [] if keep_old >= _HANDOVER else [change(old_until)]
         remark = ""
-    records: dict[str, Record | None] = {f"password:{user}": Record(now, old_until)}
+    records: dict[str, Record | None] = {record_of(user): Record(now, old_until)}
     return Rotation(f"password of {user}", tuple(steps), records=records, remark=remark)
 
 
@@ -96,7 +100,22 @@ def plan_password_undo(folder: StackFolder, settings: StackSettings, user: str, 
         place = folder.admin_password.relative_to(folder.root).as_posix()
         # As on the way there: both count until the file tells the right one.
         steps = [change(now + _HANDOVER), Put(place, folder.previous_password.read_bytes(), PRIVATE), change(None)]
-    return Rotation(f"password of {user}, back", tuple(steps), records={f"password:{user}": Record(now)})
+    return Rotation(f"password of {user}, back", tuple(steps), records={record_of(user): Record(now)})
+
+
+def plan_removal(folder: StackFolder, settings: StackSettings, user: str) -> Rotation:
+    """A user goes, and with the first one the files that tell that password. StackgenError where there is none."""
+    require_user(folder, user)
+    steps: list[Step] = [DropUser(folder.htpasswd.relative_to(folder.root).as_posix(), user, settings.secrets_gid)]
+    if user == settings.registry_admin_user:
+        told = (folder.admin_password, folder.previous_password)
+        steps += [Remove(place.relative_to(folder.root).as_posix()) for place in told]
+    return Rotation(f"removal of {user}", tuple(steps), records={record_of(user): None})
+
+
+def record_of(user: str) -> str:
+    """The name of the record of a user's password."""
+    return f"password:{user}"
 
 
 def plan_http_secret(folder: StackFolder, settings: StackSettings, *, now: float, keep_old: int) -> Rotation:

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from stackgen.profiles import kept_secrets
 from stackgen.rotation.records import load_records
-from stackgen.rotation.secrets import load_users
+from stackgen.rotation.secrets import load_users, record_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +51,9 @@ def load_status(folder: StackFolder, settings: StackSettings, *, now: dt.datetim
     records = load_records(folder)
     certs = folder.resolve(settings.certs_dir)
     rows = [
-        _secret_age(f"password {user}", records.get(f"password:{user}"), folder.admin_password, PASSWORD_LIFE, now)
+        _secret_age(f"password {user}", records.get(record_of(user)), folder.admin_password, PASSWORD_LIFE, now)
         if user == settings.registry_admin_user
-        else _secret_age(f"password {user}", records.get(f"password:{user}"), None, PASSWORD_LIFE, now)
+        else _secret_age(f"password {user}", records.get(record_of(user)), None, PASSWORD_LIFE, now)
         for user in sorted(load_users(folder).hashes)
     ]
     rows.append(_secret_age("http-secret", records.get("http-secret"), folder.http_secret, SECRET_LIFE, now))

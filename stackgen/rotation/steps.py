@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from registry_app.auth.htpasswd import find_hash, with_user
+from registry_app.auth.htpasswd import find_hash, with_user, without_user
+from registry_app.auth.user_names import check_user_name
+from stackgen.rotation.shapes import check_moment, check_path, read_shape
 from stackgen.secret_files import SHARED, put_file, sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import UnionType
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,6 @@ class SetHash:
         """Changes that user alone, in the file as it is now."""
         place = root / self.path
         content = place.read_bytes() if place.exists() else b""
-        if find_hash(content, self.user) == self.stored and self.previous_until is not None:
-            return  # done before the interruption: the one before must not become this one
         text = with_user(content, self.user, self.stored, previous_until=self.previous_until)
         if text != content:
             put_file(place, text, mode=SHARED, gid=self.gid)
@@ -89,18 +91,78 @@ class SetHash:
         }
 
 
-Step = Put | Link | SetHash
+@dataclass(frozen=True, slots=True)
+class DropUser:
+    """A user of an htpasswd file goes."""
+
+    path: str
+    user: str
+    gid: int | None = None
+
+    def carry_out(self, root: Path) -> None:
+        """Changes that user alone, in the file as it is now; one who has gone already is no matter."""
+        place = root / self.path
+        with suppress(KeyError):
+            put_file(place, without_user(place.read_bytes(), self.user), mode=SHARED, gid=self.gid)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"do": "drop", "path": self.path, "user": self.user, "gid": self.gid}
 
 
-def step_from_json(entry: dict[str, Any]) -> Step:
-    """A step as the journal holds it. Raises KeyError, TypeError or ValueError for what is none."""
-    values = {name: value for name, value in entry.items() if name != "do"}
-    match entry["do"]:
-        case "put":
-            return Put(**(values | {"content": base64.b64decode(values["content"])}))
-        case "link":
-            return Link(**values)
-        case "hash":
-            return SetHash(**values)
-        case other:
-            raise ValueError(f"unknown step {other!r}")
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A file goes, if it is there."""
+
+    path: str
+
+    def carry_out(self, root: Path) -> None:
+        """Removes it so that a power cut does not bring it back."""
+        place = root / self.path
+        if place.exists():
+            place.unlink()
+            sync_folder(place.parent)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"do": "remove", "path": self.path}
+
+
+Step = Put | Link | SetHash | DropUser | Remove
+_IDS, _MODES = 1 << 32, 0o777
+
+_KINDS: dict[str, tuple[type[Step], dict[str, type | UnionType]]] = {
+    "put": (Put, {"path": str, "content": str, "mode": int, "gid": int | None}),
+    "link": (Link, {"path": str, "target": str}),
+    "hash": (
+        SetHash,
+        {"path": str, "user": str, "stored": str, "gid": int | None, "previous_until": float | int | None},
+    ),
+    "drop": (DropUser, {"path": str, "user": str, "gid": int | None}),
+    "remove": (Remove, {"path": str}),
+}
+"""What a journal calls a step, and what it says of it."""
+
+
+def step_from_json(entry: object) -> Step:
+    """A step as the journal holds it. Raises ValueError, with the reason, for what is none."""
+    named = entry.get("do") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(named, str) or named not in _KINDS:
+        raise ValueError("a step is not one of " + ", ".join(_KINDS))
+    kind, shape = _KINDS[named]
+    values = dict(read_shape({name: value for name, value in entry.items() if name != "do"}, shape))
+    check_path(values["path"])
+    check_path(values.get("target", values["path"]))
+    check_moment(values.get("previous_until"))
+    if not 0 <= (values.get("gid") or 0) < _IDS or not 0 <= values.get("mode", 0) <= _MODES:
+        raise ValueError("a mode or a group is out of range")
+    if (
+        kind is SetHash
+        and find_hash(f"{values['user']}:{values['stored']}".encode(), values["user"]) != values["stored"]
+    ):
+        raise ValueError("a user or a hash is none")
+    if kind is DropUser:
+        check_user_name(values["user"])
+    if kind is Put:
+        values["content"] = base64.b64decode(values["content"], validate=True)
+    return kind(**values)

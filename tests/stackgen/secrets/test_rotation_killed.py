@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from registry_app.auth.htpasswd import parse_htpasswd
 from stackgen.env_file import load_settings
 from stackgen.rotation.journal import resume
 from stackgen.writing import exclusive
@@ -44,6 +45,7 @@ KEPT = ("--keep-old", "1h")
 CASES = {
     "password": Case(("rotate", "password", *KEPT)),
     "password, the old one ends": Case(("rotate", "password")),
+    "password, the old one for a minute": Case(("rotate", "password", "--keep-old", "60s")),
     "password of another user": Case(
         ("users", "passwd", "ci", "--generate"), before=(("users", "add", "ci", "--generate"),)
     ),
@@ -59,6 +61,7 @@ CASES = {
     "ca, undone": Case(("rotate", "ca", "--undo"), before=(("rotate", "ca"),)),
     "user added": Case(("users", "add", "eve", "--generate")),
     "user removed": Case(("users", "remove", "ci"), before=(("users", "add", "ci", "--generate"),)),
+    "first user removed": Case(("users", "remove", "admin"), before=(("rotate", "password", *KEPT),)),
 }
 
 
@@ -128,3 +131,5 @@ def kill(folder, case, call, number):
     assert_works(folder)
     assert_modes(folder)
     assert not folder.rotation_journal.exists()
+    users = parse_htpasswd(folder.htpasswd.read_bytes()).hashes
+    assert folder.admin_password.exists() == ("admin" in users)

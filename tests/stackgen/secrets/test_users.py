@@ -47,6 +47,13 @@ def test_changing_the_first_users_password_keeps_its_file_true(stackgen, folder,
     [
         (["add", "admin", "--generate"], None, 1, "a user already"),
         (["add", "a:b", "--generate"], None, 1, "no colon"),
+        (["add", "*", "--generate"], None, 1, "begins with a letter"),
+        (["add", "../x", "--generate"], None, 1, "begins with a letter"),
+        (["add", "a ", "--generate"], None, 1, "no space at its end"),
+        (["add", " a", "--generate"], None, 1, "begins with a letter"),
+        (["add", "a\u2028b", "--generate"], None, 1, "no control character"),
+        (["add", "x" * 256, "--generate"], None, 1, "1 to 255 bytes"),
+        (["add", "", "--generate"], None, 1, "1 to 255 bytes"),
         (["add", "alice"], None, 1, "no terminal"),
         (["add", "alice", "--password-stdin"], "x" * 73, 1, "72 at most"),
         (["add", "alice", "--password-stdin"], "", 1, "is empty"),
@@ -66,6 +73,51 @@ def test_a_mistake_changes_nothing_and_says_what_to_do(stackgen, folder, argumen
     assert folder.htpasswd.read_bytes() == before
 
 
+def test_with_the_first_user_goes_what_told_the_password_and_rotation_goes_on(stackgen, folder):
+    """`rotate all` changes what is left and names the way to another user's password."""
+    stackgen("users", "add", "alice", "mystack", "--generate")
+    stackgen("rotate", "password", "mystack", "--keep-old", "1h")
+    assert folder.previous_password.exists()
+    stackgen("users", "remove", "admin", "mystack")
+    assert not folder.admin_password.exists()
+    assert not folder.previous_password.exists()
+    assert list(hashes(folder)) == ["alice"]
+    before = folder.http_secret.read_bytes(), folder.htpasswd.read_bytes()
+    told = stackgen("rotate", "all", "mystack")
+    assert "stackgen rotate all --user NAME mystack" in told.stderr
+    assert folder.http_secret.read_bytes() != before[0]
+    assert folder.htpasswd.read_bytes() == before[1]
+    for arguments in (("password",), ("all", "--password-stdin")):
+        refused = stackgen("rotate", arguments[0], "mystack", *arguments[1:], code=1, text="given")
+        assert f"stackgen rotate {arguments[0]} --user NAME mystack" in refused.stderr
+    assert folder.htpasswd.read_bytes() == before[1]
+    stackgen("rotate", "all", "mystack", "--user", "alice")
+    assert folder.htpasswd.read_bytes() != before[1]
+    stackgen("users", "add", "admin", "mystack", "--generate")
+    stackgen("rotate", "all", "mystack")
+
+
+def test_after_the_last_user_the_file_says_that_nobody_is_meant(stackgen, folder):
+    """An empty one would be taken for an accident, and the users before it would stay in force."""
+    assert "nobody can log in" in stackgen("users", "remove", "admin", "mystack").stderr
+    assert parse_htpasswd(folder.htpasswd.read_bytes()).hashes == {}
+    assert stackgen("users", "list", "mystack").stdout == ""
+    stackgen("users", "add", "alice", "mystack", "--generate")
+    assert list(hashes(folder)) == ["alice"]
+
+
+def test_an_emptied_file_is_told_with_the_way_back(stackgen, folder):
+    """A full disk, or a careless `>`."""
+    password = folder.admin_password.read_bytes().strip()
+    folder.htpasswd.write_bytes(b"")
+    told = stackgen("users", "list", "mystack", code=1).stderr
+    assert "is empty" in told
+    assert "rm mystack/secrets/htpasswd && stackgen render mystack" in told
+    folder.htpasswd.unlink()
+    stackgen("render", "mystack")
+    assert bcrypt.checkpw(password, hashes(folder)["admin"])
+
+
 def test_access_explains_a_decision(stackgen, folder):
     """With the line of the rule, and with the exit code for scripts."""
     assert "allowed: the rule on line" in stackgen("access", "check", "admin", "push", "a/b", "mystack").stdout
@@ -74,6 +126,8 @@ def test_access_explains_a_decision(stackgen, folder):
     assert (
         "can't be a repository's name" in stackgen("access", "check", "admin", "pull", "a:v1", "mystack", code=1).stderr
     )
+    for name in ("*", "a:b", " a", "x" * 256):
+        assert "is no user name" in stackgen("access", "check", name, "pull", "a/b", "mystack", code=1).stderr
     assert "no user 'eve' yet" in stackgen("access", "check", "eve", "pull", "a", "mystack").stderr
 
 
