@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from registry_app.gc.collection import Report
+    from registry_app.gc.report import Report
     from registry_app.oci.digests import Digest
     from registry_app.oci.names import Repository
 
@@ -62,7 +62,7 @@ class Progress:
 
     def planned(self, report: Report) -> None:
         """From here on it is known how much is left."""
-        self._candidates = len(report.candidates)
+        self._candidates = report.candidates
 
     def blob(self, digest: Digest, *, kept: bool, reason: str) -> None:
         """Tells how many of the blobs that nothing needs were looked at."""
@@ -112,7 +112,7 @@ class Telling:
     def planned(self, report: Report) -> None:
         """`N blobs marked, M blobs and K manifests eligible for deletion`, then each of them."""
         manifests = len(self._removed_manifests)
-        eligible = f"{len(report.candidates)} blobs and {manifests} manifests eligible for deletion"
+        eligible = f"{report.candidates} blobs and {manifests} manifests eligible for deletion"
         self._say(f"\n{report.marked_blobs} blobs marked, {eligible}")
         for digest in self._removed_manifests:
             self._say(f"manifest eligible for deletion: {digest}")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
-from registry_app.gc.collection import stored_digests
 from registry_app.gc.damage import affected_images
+from registry_app.gc.marks import stored_digests
 from registry_app.gc.runs import record_run
 from registry_app.oci.digests import new_hash
 

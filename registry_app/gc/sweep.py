@@ -1,21 +1,31 @@
-"""Removes single things, each under the lock of its digest, after a last look at whether it came into use."""
+"""Removes single things, each under the lock of its digest, after a last look at whether it came into use.
+
+`Rehearsal` answers as `Sweeper` does, and leaves everything where it is.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from registry_app.gc.plan import Policy, why_young
+from registry_app.gc.stale import remove_upload
 from registry_app.storage.trash import COLLECTED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from registry_app.gc.plan import Revision
     from registry_app.oci.digests import Digest
+    from registry_app.oci.names import Repository
     from registry_app.storage import Storage
     from registry_app.storage.epochs import ReferenceLog
     from registry_app.storage.locks import SweepLocks
+
+    Revisions = Mapping[Digest, Revision]
 
 _LOOK_AT_SPACE = 200
 
@@ -39,10 +49,27 @@ class Sweeper:
     def __post_init__(self) -> None:
         self.run = self.storage.trash.start_run(self.storage.clock(), COLLECTED)
 
+    def came_into_use(self, digest: Digest) -> bool:
+        """Whether a manifest that was pushed during the run refers to this."""
+        return self.log.holds(digest)
+
+    def sweep_manifest(self, repository: Repository, digest: Digest) -> str | None:
+        """Throws away a manifest of a repository; the reason if it stays."""
+        return self.sweep(digest, self.storage.layout.revision(repository, digest))
+
+    def left_of(self, repository: Repository, revisions: Revisions) -> Revisions:  # noqa: ARG002
+        """Those that were not thrown away: these, for they were looked for since."""
+        return revisions
+
+    def remove_upload(self, folder: Path) -> bool:
+        """Removes an upload; whether nobody writes to it now."""
+        return remove_upload(folder)
+
     def sweep(self, digest: Digest, path: Path) -> str | None:
         """Throws away a file of this digest; the reason if it stays."""
         try:
-            if reason := self._why_needed(digest, path):
+            # A guess, so that what pushes under way use is not locked, and the disk is waited for before the lock.
+            if reason := self._why_young(path):
                 return reason
             self._prepare(path)
             with self.locks.holding(digest) as locked:
@@ -56,10 +83,14 @@ class Sweeper:
             return self._sweep_folder(digest, path.parent)
 
     def _why_needed(self, digest: Digest, path: Path) -> str | None:
-        """Why it stays: final under the lock of the digest, a guess before. FileNotFoundError if it is gone."""
+        """Why it stays, final under the lock of the digest. FileNotFoundError if it is gone."""
         if self.log.holds(digest):
             return "a manifest pushed during the collection refers to it"
-        return why_young(self.storage.clock() - path.stat(follow_symlinks=False).st_mtime, self.policy)
+        return self._why_young(path)
+
+    def _why_young(self, path: Path) -> str | None:
+        # Not by Path: a collection does this a hundred thousand times.
+        return why_young(self.storage.clock() - os.stat(path, follow_symlinks=False).st_mtime, self.policy)  # noqa: PTH116
 
     def _prepare(self, path: Path) -> None:
         """Looks at the disk now and then, for on a full one room is worth more than a way back."""
@@ -91,3 +122,39 @@ class Sweeper:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
         return "gone already"
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a run would do now."""
+
+    storage: Storage
+    policy: Policy
+    _gone: dict[Repository, set[Digest]] = field(default_factory=dict, init=False)
+
+    def came_into_use(self, digest: Digest) -> bool:  # noqa: ARG002 - nothing is taken from anybody
+        """Nobody has to be asked."""
+        return False
+
+    def sweep_manifest(self, repository: Repository, digest: Digest) -> str | None:
+        """Why a manifest would stay; one that would not is remembered as gone."""
+        reason = self.sweep(digest, self.storage.layout.revision(repository, digest))
+        if reason is None:
+            self._gone.setdefault(repository, set()).add(digest)
+        return reason
+
+    def left_of(self, repository: Repository, revisions: Revisions) -> Revisions:
+        """Those that would not have been thrown away."""
+        gone = self._gone.get(repository, set())
+        return {digest: revision for digest, revision in revisions.items() if digest not in gone}
+
+    def remove_upload(self, folder: Path) -> bool:  # noqa: ARG002
+        """Whoever writes to it may be done until the run."""
+        return True
+
+    def sweep(self, digest: Digest, path: Path) -> str | None:  # noqa: ARG002
+        """Why this would stay."""
+        try:
+            return why_young(self.storage.clock() - path.stat(follow_symlinks=False).st_mtime, self.policy)
+        except FileNotFoundError:
+            return None

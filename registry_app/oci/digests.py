@@ -39,7 +39,7 @@ class Digest:
     def parse(cls, text: str) -> Digest:
         """The digest written so; raises DIGEST_INVALID for a bad form or an algorithm that is not registered."""
         algorithm, _, encoded = text.partition(":")
-        if len(encoded) != ALGORITHMS.get(algorithm) or encoded.strip(_HEX_DIGITS):
+        if not is_encoded(algorithm, encoded):
             message = "the digest must be sha256:<64 hex digits> or sha512:<128 hex digits>, in lower case"
             raise RegistryError(ErrorCode.DIGEST_INVALID, message=message, digest=text[:300])
         return cls(algorithm, encoded)
@@ -53,6 +53,11 @@ class Digest:
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
+
+
+def is_encoded(algorithm: str, encoded: str) -> bool:
+    """Whether these are the digits of a digest of this algorithm; False for one that is not registered."""
+    return len(encoded) == ALGORITHMS.get(algorithm) and not encoded.strip(_HEX_DIGITS)
 
 
 def new_hash(algorithm: str = CANONICAL) -> Hash:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from registry_app.errors import RegistryError
-from registry_app.oci.digests import ALGORITHMS, Digest
+from registry_app.oci.digests import ALGORITHMS, Digest, is_encoded
 from registry_app.storage.remembered import Found, Remembered
 
 if TYPE_CHECKING:
@@ -74,15 +73,13 @@ def linked_digests(files: Files, folder: Path) -> Iterator[Digest]:
     """Every digest that `<folder>/<algorithm>/<hex>/link` may link, from the names alone."""
     for algorithm in ALGORITHMS:
         for encoded in files.names(folder / algorithm):
-            try:
-                yield Digest.parse(f"{algorithm}:{encoded}")
-            except RegistryError:
-                continue
+            if is_encoded(algorithm, encoded):
+                yield Digest(algorithm, encoded)
 
 
 def leases(files: Files, folder: Path) -> Iterator[tuple[Digest, float]]:
     """Every digest whose `<folder>/<algorithm>/<hex>/link` is there, and when its lease was renewed (since 1970)."""
     for algorithm in ALGORITHMS:
         for encoded, found in files.stats(folder / algorithm, "link"):
-            with contextlib.suppress(RegistryError):
-                yield Digest.parse(f"{algorithm}:{encoded}"), found.st_mtime
+            if is_encoded(algorithm, encoded):
+                yield Digest(algorithm, encoded), found.st_mtime

@@ -37,23 +37,17 @@ class Trash:
 
     def throw(self, run: str, path: Path) -> None:
         """Moves a file or folder of the tree away in one step; FileNotFoundError if it is not there."""
-        source, place = str(path), self._place(run, path)
-        try:
-            # Not by Path: a collection does this a hundred thousand times.
-            os.rename(source, place)  # noqa: PTH104
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
-            os.rename(source, place)  # noqa: PTH104
+        self._move(run, str(path))
 
     def throw_leaf(self, run: str, path: Path) -> None:
         """Moves a file away together with its folder, in which nothing else lies; the caller holds its lock."""
-        self.throw(run, path.parent)
+        self._move(run, str(path).rpartition("/")[0])
 
     def make_place(self, run: str, path: Path) -> None:
         """Makes the folder that `throw_leaf` moves this file's folder to, so that only a rename is left to do."""
-        place = os.path.dirname(self._place(run, path.parent))  # noqa: PTH120 - as `throw`
+        place = self._place(run, str(path)).rsplit("/", 2)[0]
         if place != self._made:  # a collection goes through the tree folder by folder
-            os.makedirs(place, exist_ok=True)  # noqa: PTH103
+            os.makedirs(place, exist_ok=True)  # noqa: PTH103 - as `_move`
             self._made = place
 
     def take_back(self, path: Path) -> bool:
@@ -98,8 +92,17 @@ class Trash:
         """Removes a run's things for good."""
         shutil.rmtree(self._layout.trash / run, ignore_errors=True)
 
-    def _place(self, run: str, path: Path) -> str:
-        return f"{self._layout.trash}/{run}{str(path)[len(str(self._layout.tree)) :]}"
+    def _move(self, run: str, source: str) -> None:
+        place = self._place(run, source)
+        try:
+            # Not by Path: a collection does this a hundred thousand times.
+            os.rename(source, place)  # noqa: PTH104
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
+            os.rename(source, place)  # noqa: PTH104
+
+    def _place(self, run: str, path: str) -> str:
+        return f"{self._layout.trash}/{run}{path.removeprefix(str(self._layout.tree))}"
 
     def _own_paths(self, run: str) -> list[Path]:
         # Sorted: `blobs` come before `repositories`, and within a repository layers before manifests.
