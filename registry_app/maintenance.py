@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from registry_app.gc.plan import Policy
-from registry_app.gc.worker import Schedule
+from registry_app.gc.schedule import Schedule
 
 if TYPE_CHECKING:
     from registry_app.settings import RegistrySettings

@@ -17,10 +17,9 @@ from gunicorn.glogging import Logger
 from registry_app.app import build_service
 from registry_app.auth.shared import SharedLogins
 from registry_app.debug_listener import open_debug_socket, start_debug_listener
-from registry_app.gc.worker import MaintenanceWorker
 from registry_app.index_keeper import IndexKeeper
 from registry_app.logs import logging_configuration
-from registry_app.maintenance import schedule_of
+from registry_app.maintenance_process import start_maintenance
 from registry_app.metrics.sharing import open_shared_folder
 from registry_app.preflight import find_worries
 from registry_app.tls import ContextKeeper
@@ -120,7 +119,7 @@ class RegistryServer(BaseApplication):
     def _start_worker(self, _worker: Worker) -> None:
         if self._service is not None:
             IndexKeeper(self._service.storage).start()
-            MaintenanceWorker(self._service.storage, schedule_of(self.settings)).start()
+            start_maintenance(self._service.storage, self.settings)
             if self._service.monitoring is not None:
                 self._service.monitoring.settle_for_ever()
         if self._service is not None and self._debug_socket is not None:

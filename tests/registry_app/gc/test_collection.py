@@ -14,7 +14,7 @@ from registry_app.gc.collection import collect, plan_collection
 from registry_app.gc.observers import Progress, Silent, Telling
 from registry_app.gc.plan import Policy
 from registry_app.gc.runs import last_run
-from registry_app.gc.worker import Schedule, run_due
+from registry_app.gc.schedule import Schedule, run_due
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository, Tag
 from registry_app.storage import open_storage

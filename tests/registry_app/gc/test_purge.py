@@ -11,7 +11,7 @@ import yaml
 
 from registry_app.configuration import parse_settings
 from registry_app.gc.runs import last_run
-from registry_app.gc.worker import run_due
+from registry_app.gc.schedule import run_due
 from registry_app.maintenance import schedule_of
 from tests.registry_app.storage.pushing import APP
 

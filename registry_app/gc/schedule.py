@@ -1,13 +1,12 @@
-"""Collections, scrubs and purges of uploads on a schedule, inside the service.
+"""Collections, scrubs and purges of uploads on a schedule: what is due, and its run.
 
-Every worker process has this thread; whichever finds that a run is due takes the lock and does it, the others find it
-done. The schedule lives in the summary of the last run, so a restart neither skips nor repeats one.
+The schedule lives in the summaries of the last runs, so a restart neither skips nor repeats one, and several processes
+may follow it: whichever takes the lock of a run does it, the others find it done.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from registry_app.storage import Storage
 
 log = logging.getLogger("registry.gc")
-_LOOK_EVERY = 15.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,26 +42,20 @@ class Schedule:
     purge_only_named: bool = False
 
 
-class MaintenanceWorker:
-    """The thread of one worker process."""
-
-    def __init__(self, storage: Storage, schedule: Schedule) -> None:
-        self._storage = storage
-        self._schedule = schedule
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
-
-    def start(self) -> None:
-        """Begins to look for due runs."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends before the next run; one that is under way ends with the process, which harms nothing."""
-        self._stopping.set()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_LOOK_EVERY):
-            run_due(self._storage, self._schedule)
+def find_due(storage: Storage, schedule: Schedule) -> tuple[str, ...]:
+    """Runs that are due and that no process does at this moment."""
+    runs = {
+        "gc": (schedule.collect_every, storage.locks.collecting),
+        "purge": (schedule.purge_every, storage.locks.purging),
+        "scrub": (schedule.scrub_every, storage.locks.scrubbing),
+    }
+    due = []
+    for kind, (interval, locked) in runs.items():
+        if is_due(storage, kind, interval):
+            with locked() as alone:
+                if alone:
+                    due.append(kind)
+    return tuple(due)
 
 
 def run_due(storage: Storage, schedule: Schedule) -> tuple[str, ...]:
