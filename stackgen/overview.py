@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import subprocess
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from stackgen import stack
+from stackgen import docker, stack
 from stackgen.diffing import CHANGING
 from stackgen.doctor import probes
 from stackgen.doctor.checks import check_docker
@@ -111,12 +110,11 @@ def _upkeep(folder: StackFolder, *, now: dt.datetime) -> Iterator[Line]:
 
 def _note_of(folder: StackFolder, name: str) -> dict[str, Any] | None:
     path = f"/var/lib/registry/stackgen/runs/{name}.json"
-    command = ["docker", "compose", "exec", "-T", "registry", "cat", path]
+    answer = docker.compose(folder, "exec", "-T", "registry", "cat", path, seconds=_SECONDS)
     try:
-        done = subprocess.run(command, cwd=folder.root, capture_output=True, text=True, timeout=_SECONDS, check=False)
-        note: dict[str, Any] = json.loads(done.stdout)
+        note: dict[str, Any] = json.loads(answer.out)
         float(note["finished"])
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
     return note
 

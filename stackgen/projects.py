@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stackgen import docker
 from stackgen.errors import StackgenError
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Claim:
 def find_claim(project: str) -> Claim | None:
     """What the engine holds of a project; None where it holds nothing, or doesn't answer quickly."""
     mine = ["--filter", f"label={_LABEL}={project}", "--format"]
-    folders = _ask("docker", "ps", "--all", *mine, f'{{{{.Label "{_LABEL}.working_dir"}}}}')
-    volumes = _ask("docker", "volume", "ls", *mine, "{{.Name}}") if folders is not None else None
+    folders = _ask("ps", "--all", *mine, f'{{{{.Label "{_LABEL}.working_dir"}}}}')
+    volumes = _ask("volume", "ls", *mine, "{{.Name}}") if folders is not None else None
     if not folders and not volumes:
         return None
     return Claim(tuple(sorted(set(folders or ()))), tuple(sorted(volumes or ())))
@@ -54,10 +54,7 @@ def refuse_claimed(project: str, folder: Path, *, remedy: str) -> Claim | None:
     return claim
 
 
-def _ask(*command: str) -> list[str] | None:
+def _ask(*arguments: str) -> list[str] | None:
     """The lines of an answer; None for none."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.split("\n")[:-1] if done.returncode == 0 else None
+    answer = docker.ask(*arguments, seconds=_PATIENCE)
+    return answer.out.split("\n")[:-1] if answer.ok else None

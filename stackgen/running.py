@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+
+from stackgen import docker
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NGINX = ("nginx", "-c", "/etc/nginx/stack/nginx.conf")
 _PATIENCE = 20.0
 """Seconds in which the new certificate must be served: old worker processes may take a moment to go."""
-_COMMAND = 30.0
+_WORDS = 400
 
 
 class ReloadError(Exception):
@@ -60,56 +60,29 @@ def hand_over(folder: StackFolder, settings: StackSettings, secret: KeptSecret) 
 
 def why_out_of_reach(folder: StackFolder, settings: StackSettings, secret: KeptSecret) -> str | None:
     """Why the copy of a secret can't be changed now: the service, which alone can do that, rests. None if it can."""
-    if not shutil.which("docker") or secret.service in running_services(folder):
+    if not docker.installed() or secret.service in running_services(folder):
         return None
     labels = (f"project={settings.compose_project_name}", f"volume={secret.volume}")
     filters = [word for label in labels for word in ("--filter", f"label=com.docker.compose.{label}")]
-    try:
-        found = _docker(folder, "volume", "ls", "--quiet", *filters)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"docker volume ls failed: {error}"
-    if found.returncode:
-        return " ".join(found.stderr.split())[-400:]
-    return f"{secret.service} keeps its own copy and is not running" if found.stdout.strip() else None
+    found = docker.ask("volume", "ls", "--quiet", *filters, cwd=folder.root)
+    if not found.ok:
+        return docker.find_trouble(found).message
+    return f"{secret.service} keeps its own copy and is not running" if found.out.strip() else None
 
 
 def running_services(folder: StackFolder) -> frozenset[str]:
     """The Compose services of the stack that run; none where no engine answers."""
-    if not shutil.which("docker") or not folder.compose.exists():
+    if not folder.compose.exists():
         return frozenset()
-    try:
-        listed = _run(folder, "ps", "--services", "--status", "running")
-    except (OSError, subprocess.TimeoutExpired):
-        return frozenset()
-    return frozenset(listed.stdout.split()) if listed.returncode == 0 else frozenset()
+    listed = docker.compose(folder, "ps", "--services", "--status", "running")
+    return frozenset(listed.out.split()) if listed.ok else frozenset()
 
 
 def _compose(folder: StackFolder, *arguments: str, service: str = "nginx", given: str = "") -> None:
-    try:
-        done = _run(folder, *arguments, given=given)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        # Not the error's own text: it may hold what was given.
-        reason = "took too long" if isinstance(error, subprocess.TimeoutExpired) else error.strerror
-        raise ReloadError(f"docker compose {arguments[0]} failed: {reason}", service=service) from None
-    if done.returncode:
-        told = " ".join(done.stderr.split())[-400:] or f"docker compose {arguments[0]} failed"
+    done = docker.compose(folder, *arguments, given=given)
+    if not done.ok:
+        told = docker.words(done)[-_WORDS:] or f"docker compose {arguments[0]} ended with code {done.code}"
         raise ReloadError(told, service=service)
-
-
-def _run(folder: StackFolder, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return _docker(folder, "compose", *arguments, given=given)
-
-
-def _docker(folder: StackFolder, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["docker", *arguments],
-        cwd=folder.root,
-        capture_output=True,
-        text=True,
-        timeout=_COMMAND,
-        check=False,
-        input=given,
-    )
 
 
 def _wait_until_served(folder: StackFolder, settings: StackSettings) -> None:

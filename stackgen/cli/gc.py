@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from stackgen import docker
 from stackgen.administration import record
 from stackgen.cli.options import examples, stack_argument
+from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
+from stackgen.projects import find_claim
 from stackgen.running import running_services
-from stackgen.shell import stackgen_line
+from stackgen.shell import compose_line, stackgen_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
+    from stackgen.settings import StackSettings
 
+_EMBEDDED = (sys.executable, "-m", "registry_app", "garbage-collect")
+_COLLECT = ("registry", "garbage-collect")
 _CONFIG = "/etc/docker/registry/config.yml"
 
 
@@ -33,35 +39,44 @@ def command(*, folder: StackFolder, dry_run: bool, delete_untagged: bool, quiet:
     The registry does this by itself every day; this is for when the room is needed now.
     """
     flags = {"--dry-run": dry_run, "--delete-untagged": delete_untagged, "--quiet": quiet, "--no-trash": no_trash}
-    registry = _registry(folder)
     chosen = [flag for flag, on in flags.items() if on]
-    done = subprocess.run([*registry, *chosen, _config(folder, registry)], check=False)
+    settings = load_settings(folder)
+    if folder.embedded_config.is_file() and "registry" not in running_services(folder):
+        done = subprocess.run([*_EMBEDDED, *chosen, folder.embedded_config], check=False).returncode == 0
+    else:
+        done = docker.show_compose(folder, *_into_container(folder, settings), *_COLLECT, *chosen, _CONFIG)
     if not dry_run:
-        result = f"failed with exit code {done.returncode}" if done.returncode else "done"
-        record(folder, "gc", subject=" ".join(chosen) or "unneeded blobs", result=result)
-    if done.returncode:
-        raise StackgenError("the collection failed, see above", exit_code=done.returncode)
+        record(folder, "gc", subject=" ".join(chosen) or "unneeded blobs", result="done" if done else "failed")
+    if not done:
+        raise StackgenError(
+            "the collection failed, for the reason above", hint=f"see: {stackgen_line(folder, 'doctor')}"
+        )
 
 
-def _registry(folder: StackFolder) -> list[str]:
-    if folder.embedded_config.is_file() and not _in_container(folder):
-        return [sys.executable, "-m", "registry_app", "garbage-collect"]
+def _into_container(folder: StackFolder, settings: StackSettings) -> tuple[str, ...]:
+    """Compose's words that lead into the registry's container; StackgenError where there is none to be had."""
     if not folder.compose.exists():
         raise StackgenError(
             "this stack has no compose.yaml",
             hint=f"write it: {stackgen_line(folder, 'render')}; or start it: {stackgen_line(folder, 'serve')}",
         )
-    if not shutil.which("docker"):
-        raise StackgenError("there is no docker command here", hint="run this where the stack runs")
-    compose = ["docker", "compose", "--project-directory", str(folder.root)]
+    listed = docker.compose(folder, "ps", "--services", "--status", "running")
+    if not listed.ok:
+        raise docker.refusal(listed)
+    if "registry" in listed.out.split():
+        return ("exec", "-T", "registry")
+    if not _holds_images(folder, settings):
+        raise StackgenError(
+            "this stack has never been started: there is nothing to collect",
+            hint=f"start it: {compose_line(folder, 'up', '-d', '--wait')}",
+        )
     # At rest a container of its own does it, which opens no port.
-    into = ["exec", "-T"] if _in_container(folder) else ["run", "--rm", "--no-deps", "-T"]
-    return [*compose, *into, "registry", "registry", "garbage-collect"]
+    return ("run", "--rm", "--no-deps", "-T", "registry")
 
 
-def _in_container(folder: StackFolder) -> bool:
-    return "registry" in running_services(folder)
-
-
-def _config(folder: StackFolder, command: list[str]) -> str:
-    return _CONFIG if command[0] == "docker" else str(folder.embedded_config)
+def _holds_images(folder: StackFolder, settings: StackSettings) -> bool:
+    """Whether a stack at rest has been started before: it has left a volume, or files in STORAGE_DIR."""
+    if settings.storage_dir is not None:
+        place = folder.resolve(settings.storage_dir) / "docker"
+        return os.path.exists(place) or not os.access(place.parent, os.X_OK)  # noqa: PTH110  (Path's may raise)
+    return bool((claim := find_claim(settings.compose_project_name)) and claim.volumes)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from stackgen import docker
 from stackgen.errors import StackgenError
 
 if TYPE_CHECKING:
@@ -23,12 +23,7 @@ _SECONDS = 120
 
 def engine_answers() -> bool:
     """Whether a Docker Engine and Compose can be used by this user."""
-    try:
-        _run("version", "--format", "{{.Server.Version}}")
-        _run("compose", "version")
-    except StackgenError:
-        return False
-    return True
+    return not any(docker.find_obstacles())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +68,11 @@ def _endpoint() -> str:
 
 
 def _run(*arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None) -> str:
-    """Standard output of a docker command; raises StackgenError with its last words where it fails."""
-    command = f"docker {arguments[0]}"
-    try:
-        done = subprocess.run(
-            ["docker", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-            env=environment,
+    """Standard output of a docker command; raises StackgenError where it fails."""
+    answer = docker.ask(*arguments, given=stdin, environ=environment, seconds=_SECONDS)
+    if not answer.ok:
+        trouble = docker.find_trouble(answer)
+        raise StackgenError(
+            f"`docker {arguments[0]}` failed: {trouble.message}", hint=f"{trouble.remedy}; --embedded does without"
         )
-    except FileNotFoundError as error:
-        raise StackgenError("the docker client is not installed", hint="--embedded does without") from error
-    except subprocess.TimeoutExpired as error:
-        raise StackgenError(f"`{command}` did not end within {_SECONDS} s", hint="is the engine well?") from error
-    if done.returncode:
-        raise StackgenError(f"`{command}` failed: {done.stderr.strip()}", hint="--embedded does without Docker")
-    return done.stdout
+    return answer.out

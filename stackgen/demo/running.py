@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stackgen import docker
 from stackgen.distribution.transport import LineCut, Request, Transport
 from stackgen.errors import StackgenError
 from stackgen.shell import shell_line
@@ -42,8 +43,7 @@ def local_ca(folder: StackFolder, settings: StackSettings) -> Path | None:
 
 def _start_with_compose(folder: StackFolder) -> Running:
     """`docker compose up`, which builds the registry's image the first time; its progress goes to the terminal."""
-    done = subprocess.run(["docker", "compose", "up", "--detach", "--wait"], cwd=folder.root, check=False)
-    if done.returncode:
+    if not docker.show_compose(folder, "up", "--detach", "--wait"):
         raise StackgenError(
             "the stack did not come up",
             hint=f"see: {shell_line('cd', folder.root)} && docker compose logs; or go without Docker: --embedded",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen.certificate_pair import FaultKind, signed_by
+from stackgen.docker import ABSENT, NO_COMPOSE, SILENT
 from stackgen.doctor.findings import Finding, Kind
 from stackgen.shell import shell_line
 
@@ -39,21 +40,20 @@ def check_docker(docker: facts.Docker) -> Iterator[Finding]:
             Kind.DOCKER_ABSENT,
             "docker",
             "there is no docker command on the PATH",
-            "install Docker Engine: https://docs.docker.com/engine/install/ (or try: stackgen serve)",
+            ABSENT.remedy,
         )
         return
     if docker.engine is None:
-        yield Finding(
-            Kind.ENGINE_SILENT, "docker", docker.failure or "the engine does not answer", _silence(docker.failure)
-        )
+        silence = docker.silence or SILENT
+        yield Finding(Kind.ENGINE_SILENT, "docker", silence.message, silence.remedy)
     else:
         yield from _check_engine(docker.engine)
     if docker.compose is None:
         yield Finding(
             Kind.COMPOSE_ABSENT,
             "docker compose",
-            "the Compose plugin does not answer",
-            "install it: apt-get install docker-compose-plugin (Debian: docker-compose)",
+            NO_COMPOSE.message,
+            NO_COMPOSE.remedy,
         )
     elif docker.compose < COMPOSE_PUBLISHED:
         lacks = "this stack's compose.yaml" if docker.compose < COMPOSE_NEEDED else "oci:// addresses"
@@ -338,12 +338,6 @@ def check_storage(storage: facts.File | None, *, owner: str) -> Iterator[Finding
             f"{have}, and the registry runs as {owner}",
             shell_line("sudo", "install", "-d", path) + " && " + shell_line("sudo", "chown", "-R", owner, path),
         )
-
-
-def _silence(failure: str) -> str:
-    if "permission denied" in failure.lower():
-        return 'sudo usermod -aG docker "$USER", then log in again'
-    return "sudo systemctl start docker; and is DOCKER_HOST, or the docker context, right?"
 
 
 def _is_address(host: str) -> bool:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from stackgen.certificate_pair import Fault
+    from stackgen.docker import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Docker:
-    """The docker command: `failure` is what it said where the engine did not answer."""
+    """The docker command: `silence` is why the engine did not answer."""
 
     installed: bool
     engine: Engine | None = None
-    failure: str = ""
+    silence: Trouble | None = None
     compose: tuple[int, int] | None = None
 
 

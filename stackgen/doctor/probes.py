@@ -21,6 +21,7 @@ from stackgen import hosts, values
 from stackgen.certificate_pair import load_chain
 from stackgen.certificates import find_stack_faults, stack_pair
 from stackgen.cli.next_steps import trust_places
+from stackgen.docker import SILENT, Answer, ask, compose, find_trouble, installed
 from stackgen.doctor import facts
 from stackgen.hosting import port_is_free
 from stackgen.profiles import load_profiles
@@ -37,20 +38,19 @@ _SYSTEM_STORES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-b
 
 def probe_docker(*, environ: Mapping[str, str]) -> facts.Docker:
     """The docker command, the engine behind it, and Compose."""
-    if shutil.which("docker") is None:
+    if not installed():
         return facts.Docker(installed=False)
     asked = dt.datetime.now(dt.UTC)
-    done = _run(["docker", "info", "--format", "{{json .}}"])
-    info = _json(done)
-    compose = _run(["docker", "compose", "version", "--short"])
-    failure = (
-        "" if info.get("ServerVersion") else " ".join((done.stderr or str(info.get("ServerErrors") or "")).split())
-    )
+    answer = ask("info", "--format", "{{json .}}", seconds=_SECONDS)
+    info = _json(answer.out)
+    version = ask("compose", "version", "--short", seconds=_SECONDS)
+    if info.get("ServerVersion"):
+        found, silence = _engine(info, asked, environ), None
+    else:
+        why = answer.err or " ".join(map(str, info.get("ServerErrors") or ()))
+        found, silence = None, find_trouble(Answer(answer.code, "", why)) if why else SILENT
     return facts.Docker(
-        installed=True,
-        engine=_engine(info, asked, environ) if info.get("ServerVersion") else None,
-        failure=failure[:300],
-        compose=_version(compose.stdout) if compose.returncode == 0 else None,
+        installed=True, engine=found, silence=silence, compose=_version(version.out) if version.ok else None
     )
 
 
@@ -75,11 +75,11 @@ def _engine(info: dict[str, Any], asked: dt.datetime, environ: Mapping[str, str]
 
 def probe_services(folder: StackFolder) -> tuple[facts.Service, ...] | None:
     """Every container of the stack as Compose lists it; None where Compose can't say."""
-    done = _run(["docker", "compose", "ps", "--all", "--format", "json"], cwd=folder.root)
-    if done.returncode != 0:
+    answer = compose(folder, "ps", "--all", "--format", "json", seconds=_SECONDS)
+    if not answer.ok:
         return None
     try:
-        rows = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+        rows = [json.loads(line) for line in answer.out.splitlines() if line.strip()]
         flat = [one for row in rows for one in (row if isinstance(row, list) else [row])]
         return tuple(
             facts.Service(
@@ -103,8 +103,8 @@ def _label(labels: str, name: str) -> str:
 
 def expected_services(folder: StackFolder) -> frozenset[str]:
     """The services that `docker compose up` starts with the profiles of .env; none where Compose can't say."""
-    done = _run(["docker", "compose", "config", "--services"], cwd=folder.root)
-    return frozenset(done.stdout.split()) if done.returncode == 0 else frozenset()
+    answer = compose(folder, "config", "--services", seconds=_SECONDS)
+    return frozenset(answer.out.split()) if answer.ok else frozenset()
 
 
 def probe_ports(settings: StackSettings) -> tuple[facts.Port, ...]:
@@ -229,7 +229,7 @@ def probe_disk(folder: StackFolder, settings: StackSettings, docker: facts.Docke
     if settings.storage_dir:
         place = folder.resolve(settings.storage_dir)
     elif docker.engine is not None and docker.engine.local:
-        place = Path(_run(["docker", "info", "--format", "{{.DockerRootDir}}"]).stdout.strip() or "/var/lib/docker")
+        place = Path(ask("info", "--format", "{{.DockerRootDir}}").out.strip() or "/var/lib/docker")
     else:
         return None
     try:
@@ -271,18 +271,18 @@ def probe_file(path: Path, *, shared: bool = False) -> facts.File:
     return facts.File(str(path), status.st_mode & 0o7777, status.st_uid, status.st_gid, shared)
 
 
-def _run(command: list[str], *, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL
+            command, capture_output=True, text=True, timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 127, "", str(error))
 
 
-def _json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def _json(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(done.stdout)
+        value = json.loads(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -8,8 +8,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import shutil
-import subprocess
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from registry_app.oci.digests import Digest
+from stackgen import docker
 from stackgen.distribution.blobs import Blob, blob_of
 from stackgen.errors import StackgenError
 from stackgen.publishing.artifact import MANIFEST_TYPE
@@ -32,6 +33,7 @@ _MAGIC = {b"\x1f\x8b": "+gzip", b"\x28\xb5\x2f\xfd": "+zstd"}
 _CHUNK = 1024 * 1024
 # Half the time of gzip's usual 6 for 2 % more bytes, measured on the registry's own image.
 _LEVEL = 4
+_MISSING = re.compile(r"no such image|does not exist|: not found", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +79,19 @@ def read_image(tar: tarfile.TarFile, workspace: Path) -> LocalImage:
 
 
 def _save(name: str, archive: Path) -> None:
-    try:
-        result = subprocess.run(
-            ["docker", "save", "--output", str(archive), name], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError as error:
+    if not docker.installed():
         raise StackgenError(
             "--with-image needs the docker command, which is not here",
             hint="publish where the image was built, or give REGISTRY_IMAGE=…@sha256:… in .env",
-        ) from error
-    if result.returncode != 0:
+        )
+    answer = docker.ask("save", "--output", str(archive), name, seconds=None)
+    if _MISSING.search(answer.err):
         raise StackgenError(
-            f"the engine does not give {name}: {' '.join(result.stderr.split())}",
+            f"the engine has no image {name}",
             hint="render and build it first: stackgen render && docker compose build registry",
         )
+    if not answer.ok:
+        raise docker.refusal(answer)
 
 
 def _member(tar: tarfile.TarFile, path: str) -> IO[bytes]:

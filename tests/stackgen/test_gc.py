@@ -33,7 +33,7 @@ def test_without_docker_a_stack_of_containers_cannot_be_collected(folder, monkey
     """Said in words, not by a traceback."""
     folder.compose.write_text("services: {}")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(StackgenError, match="no docker command"):
+    with pytest.raises(StackgenError, match="Docker is not installed"):
         CliRunner().invoke(command, [str(folder.root)], catch_exceptions=False)
 
 

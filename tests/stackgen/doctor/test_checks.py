@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_app import issuing
+from stackgen import docker
 from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFile, find_faults
 from stackgen.doctor import checks, facts
 from stackgen.doctor.findings import Finding, Kind, Severity, worst
@@ -53,7 +54,7 @@ def test_nothing_is_found_where_nothing_is_wrong():
     ("docker", "found"),
     [
         (facts.Docker(installed=False), [Kind.DOCKER_ABSENT]),
-        (facts.Docker(installed=True, failure="permission denied", compose=(2, 40)), [Kind.ENGINE_SILENT]),
+        (facts.Docker(installed=True, silence=docker.SILENT, compose=(2, 40)), [Kind.ENGINE_SILENT]),
         (replace(DOCKER, compose=None), [Kind.COMPOSE_ABSENT]),
         (replace(DOCKER, compose=(2, 33)), [Kind.COMPOSE_OLD]),
         (replace(DOCKER, engine=replace(ENGINE, version=(25, 0))), [Kind.ENGINE_OLD]),
@@ -70,7 +71,11 @@ def test_docker_and_compose(docker, found):
 
 def test_a_socket_that_is_not_ours_names_the_group():
     """The commonest reason for silence."""
-    (finding,) = checks.check_docker(facts.Docker(installed=True, failure="permission denied", compose=(2, 40)))
+    said = docker.Answer(
+        1, "", "permission denied while trying to connect to the docker API at unix:///run/docker.sock"
+    )
+    silence = docker.find_trouble(said)
+    (finding,) = checks.check_docker(facts.Docker(installed=True, silence=silence, compose=(2, 40)))
     assert "usermod -aG docker" in finding.remedy
 
 
