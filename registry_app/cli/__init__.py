@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import click
 
 from registry_app import __version__
+from registry_app.entry import FAILED, finish, show_usage
+from registry_app.plain_text import plain_message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Command -> module below registry_app.cli that defines a click command named `command`.
 COMMANDS = {
@@ -44,10 +49,25 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-v", "--version", prog_name="registry", message="%(prog)s stackgen %(version)s")
-def main() -> None:
+def group() -> None:
     """An OCI Distribution registry, a drop-in for registry:2 and registry:3.
 
     \b
     registry serve /etc/docker/registry/config.yml
     registry garbage-collect --dry-run /etc/docker/registry/config.yml
     """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Entry point of `registry`: 1 and a message where files or the output fail; a bug keeps its traceback."""
+    raise SystemExit(finish(group, arguments, name="registry", report=_report))
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, click.ClickException):
+        return show_usage(error)
+    if isinstance(error, OSError) and error.errno:
+        place = f"{error.filename}: " if error.filename else "the output can't be written: "
+        click.echo(f"error: {plain_message(place + (error.strerror or ''))}", err=True)
+        return FAILED
+    raise error

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from registry_app.entry import finish, show_usage
+from registry_app.plain_text import quoted
 from stackgen import __version__
-from stackgen.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ class LazyGroup(click.Group):
             import difflib  # noqa: PLC0415  (for the mistake alone)
 
             near = difflib.get_close_matches(name, COMMANDS, n=1)
-            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+            ctx.fail(f"No such command {quoted(name)}." + (f" Did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -90,20 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Whatever the caller's umask lets others write, not a stack: nobody else may replace a key or a journal.
     os.umask(os.umask(_NOT_FOR_OTHERS) | _NOT_FOR_OTHERS)
-    try:
-        result = group.main(arguments, prog_name="stackgen", standalone_mode=False)
-        code = result if isinstance(result, int) else ExitCode.OK  # click returns what ctx.exit() was given
-    except click.ClickException as wrong:
-        wrong.show()
-        code = wrong.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
-        code = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more when it flushes at its end
-        code = 141
-    except Exception as error:  # noqa: BLE001  (nothing may reach the user as a traceback)
-        from stackgen.cli import failures  # noqa: PLC0415
+    raise SystemExit(finish(group, arguments, name="stackgen", report=_report))
 
-        code = failures.report(error)
-    raise SystemExit(code)
+
+def _report(error: Exception) -> int:
+    if isinstance(error, click.ClickException):
+        return show_usage(error)
+    from stackgen.cli import failures  # noqa: PLC0415  (for the mistake alone)
+
+    return failures.report(error)

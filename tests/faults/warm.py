@@ -83,7 +83,7 @@ def _run(order):
         os.dup2(source, target)
     from registry_app.cli import main
 
-    main(order["arguments"], prog_name="registry")
+    main(order["arguments"])
 
 
 def wait_for_orders():

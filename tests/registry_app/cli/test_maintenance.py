@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from registry_app.cli import main
+from registry_app.cli import group
 from registry_app.oci.digests import Digest
 from registry_app.oci.media_types import OCI_MANIFEST
 from registry_app.storage import open_storage
@@ -33,7 +33,7 @@ def config(tmp_path):
 
 def registry(*args):
     """Runs a command in this process."""
-    return CliRunner().invoke(main, args, catch_exceptions=False)
+    return CliRunner().invoke(group, args, catch_exceptions=False)
 
 
 def test_a_dry_run_prints_what_upstream_prints_and_why_the_rest_stays(storage, config):
