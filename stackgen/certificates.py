@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from registry_app import issuing
+from registry_app.regular_files import read_named
 from stackgen import certificate_memory, hosts
 from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFile, find_faults, load_chain
 from stackgen.errors import StackgenError
@@ -132,7 +133,7 @@ def read_pair(chain: Path, key: Path) -> CertificatePair:
 
 def _read(path: Path) -> PairFile:
     try:
-        return PairFile(path, path.read_bytes())
+        return PairFile(path, read_named(path))
     except FileNotFoundError:
         return PairFile(path)
     except OSError as error:

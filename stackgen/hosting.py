@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,21 +83,58 @@ def prepare_storage(folder: StackFolder, settings: StackSettings) -> None:
     # Absolute, for the commands that we print; and without the folder in which a new stack is made.
     place = Path(os.path.normpath(folder.resolve(settings.storage_dir).absolute()))
     uid, gid = (int(part) for part in settings.registry_user.split(":"))
+    if reason := _why_no_folder(place):
+        raise _useless(settings, f"can't be used: {reason}", "write the path of a folder, or of none")
     try:
         made = not place.exists()
         place.mkdir(mode=0o750, parents=True, exist_ok=True)
         if made and os.geteuid() == 0:
             os.chown(place, uid, gid)
+    except PermissionError as error:
+        make = shell_line("sudo", "install", "-d", "-o", str(uid), "-g", str(gid), "-m", "750", place)
+        raise _useless(settings, f"can't be made: {error.strerror}", f"make it yourself: {make}") from None
     except OSError as error:
-        raise StackgenError(
-            f"STORAGE_DIR {settings.storage_dir} can't be made: {error.strerror}",
-            hint="make it yourself: "
-            + shell_line("sudo", "install", "-d", "-o", str(uid), "-g", str(gid), "-m", "750", place),
+        raise _useless(
+            settings, f"can't be made: {error.strerror}", "choose a place where folders can be made"
         ) from None
-    owner = place.stat()
-    if owner.st_uid != uid:
-        raise StackgenError(
-            f"STORAGE_DIR {settings.storage_dir} belongs to uid {owner.st_uid}, and the registry runs as {uid}",
-            hint=shell_line("sudo", "chown", "-R", f"{uid}:{gid}", place)
-            + (f"; or set REGISTRY_USER={owner.st_uid}:{owner.st_gid}" if owner.st_uid and owner.st_gid else ""),
+    _refuse_unwritable(place, settings, uid, gid)
+
+
+def _refuse_unwritable(place: Path, settings: StackSettings, uid: int, gid: int) -> None:
+    """StackgenError for a folder that the registry could not write into."""
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        look = shell_line("findmnt", "--target", place)
+        raise _useless(
+            settings, "lies on a file system that is mounted read-only", f"choose another place; see: {look}"
         )
+    found = place.stat()
+    if found.st_uid != uid:
+        instead = f"; or set REGISTRY_USER={found.st_uid}:{found.st_gid}" if found.st_uid and found.st_gid else ""
+        raise _useless(
+            settings,
+            f"belongs to uid {found.st_uid}, and the registry runs as {uid}",
+            shell_line("sudo", "chown", "-R", f"{uid}:{gid}", place) + instead,
+        )
+    if found.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        raise _useless(
+            settings,
+            f"has mode {stat.S_IMODE(found.st_mode):04o}: its owner may not do everything there",
+            shell_line("sudo", "chmod", "u+rwx", place),
+        )
+
+
+def _useless(settings: StackSettings, reason: str, remedy: str) -> StackgenError:
+    return StackgenError(f"STORAGE_DIR {settings.storage_dir} {reason}", hint=remedy)
+
+
+def _why_no_folder(place: Path) -> str:
+    """What stands in the way of a folder there; empty when nothing does, or when that can't be seen."""
+    try:
+        for one in (place, *place.parents):
+            if one.is_symlink() and not one.exists():
+                return f"{one} is a link to {one.readlink()}, which is not there"
+            if one.exists():
+                return "" if one.is_dir() else f"{one} is a file"
+    except OSError:
+        return ""
+    return ""

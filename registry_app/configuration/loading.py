@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from registry_app.configuration.document import read_document
 from registry_app.configuration.interpretation import interpret
+from registry_app.regular_files import read_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ def find_configuration(argument: str | None, environ: Mapping[str, str]) -> Path
 def load_settings(path: Path, environ: Mapping[str, str]) -> RegistrySettings:
     """Settings of a file with the overrides of the environment. Raises ConfigurationError with every problem."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_named(path).decode()
     except UnicodeDecodeError:
         raise ConfigurationError([f"{path}: not UTF-8 text"]) from None
     except OSError as error:

@@ -13,6 +13,7 @@ from registry_app.auth.policy import EVERY_USER, GRANTABLE, decide
 from registry_app.auth.watched import FileRefusedError
 from registry_app.errors import RegistryError
 from registry_app.oci.names import Repository
+from registry_app.regular_files import read_named
 from stackgen.administration import record
 from stackgen.cli.names import require_name
 from stackgen.cli.options import examples, stack_argument
@@ -120,7 +121,7 @@ def reset(folder: StackFolder) -> None:
 
 def _load_rules(folder: StackFolder) -> Rules:
     try:
-        return parse_access_file(folder.access.read_bytes())
+        return parse_access_file(read_named(folder.access))
     except FileNotFoundError:
         raise StackgenError(
             f"{folder.access} is missing: the registry lets nobody do anything after its next start",

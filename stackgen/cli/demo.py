@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackgen.cli.options import examples
-from stackgen.cli.terminal import command_line, heading, say
+from stackgen.cli.terminal import command_line, heading, say, warn
 from stackgen.folder import StackFolder
 from stackgen.shell import shell_line
 
@@ -57,8 +57,10 @@ def _stack_in(folder: StackFolder) -> StackSettings:
     # Whoever must tell pip of another authority must tell the image's build of it as well.
     ca = os.environ.get("PIP_CERT")
     extra = (f"BUILD_EXTRA_CA={Path(ca).resolve()}",) if ca else ()
-    env = founding.compose_env(propose_settings(folder.root, gather_answers({}, extra)))
-    settings = founding.make_stack(folder.root, env)
+    proposal = propose_settings(folder.root, gather_answers({}, extra))
+    settings = founding.make_stack(folder.root, founding.compose_env(proposal.settings))
+    for note in proposal.notes:
+        warn(note)
     say(f"made {folder.root}/, a stack for {settings.external_url}")
     return settings
 

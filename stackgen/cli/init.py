@@ -74,18 +74,22 @@ def command(
     founding.check_target(directory)
     if folder.env.exists():
         _refuse_answers(folder, answers)
-        env, typed = read_env(folder), None
+        env, typed, notes = read_env(folder), None, []
     else:
         if not yes and sys.stdin.isatty() and "SERVICE_DOMAIN" not in answers:
             asked = click.prompt("Host name of the registry", default="localhost")
             answers["SERVICE_DOMAIN"] = Answer(asked, "Host name of the registry:")
         typed = {name: answer.typed for name, answer in answers.items()}
-        env = founding.compose_env(propose_settings(directory, answers))
+        proposal = propose_settings(directory, answers)
+        env, notes = founding.compose_env(proposal.settings), list(proposal.notes)
     settings = founding.check_env(env, typed=typed)
     if "COMPOSE_PROJECT_NAME" in answers or folder.env.exists():
-        _tell_claim(directory, settings.compose_project_name, answers.get("COMPOSE_PROJECT_NAME"))
+        notes += _about_claim(directory, settings.compose_project_name, answers.get("COMPOSE_PROJECT_NAME"))
     own = read_own(cert, key, settings.host) if cert and key else None
     founding.make_stack(directory, env, own=own)
+    # Only now: of a stack that could not be made they would be untrue.
+    for note in notes:
+        warn(note)
     next_steps.tell(folder, settings)
 
 
@@ -109,8 +113,8 @@ def _refuse_answers(folder: StackFolder, answers: Mapping[str, Answer]) -> None:
         )
 
 
-def _tell_claim(directory: Path, project: str, answer: Answer | None) -> None:
-    """Says when a stack of this project is here already; StackgenError when it is another folder's."""
+def _about_claim(directory: Path, project: str, answer: Answer | None) -> list[str]:
+    """What is to be said when a stack of this project is here already; StackgenError when it is another folder's."""
     remedy = f"choose another name: {answer.instead('NAME') if answer else 'COMPOSE_PROJECT_NAME=NAME'}"
-    if claim := refuse_claimed(project, directory, remedy=remedy):
-        warn(f"this stack goes on with what is there of the Compose project {project!r}: {claim.text}")
+    claim = refuse_claimed(project, directory, remedy=remedy)
+    return [f"this stack goes on with what is there of the Compose project {project!r}: {claim.text}"] if claim else []

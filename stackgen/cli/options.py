@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from stackgen.cli.terminal import fold
 from stackgen.errors import StackgenError
 from stackgen.folder import ENV, StackFolder
 from stackgen.shell import printable, shell_line
@@ -25,7 +26,7 @@ class StackFolderType(click.ParamType[StackFolder]):
             return value
         _refuse_unset(value, param, ctx, self)
         folder = StackFolder(printable(Path(str(value))))
-        if not folder.env.is_file():
+        if not folder.env.exists():
             make = shell_line("stackgen", "init", Path("mystack") if folder.root == Path() else folder.root)
             raise StackgenError(
                 f"there is no stack in {folder.root.resolve()}: no {ENV}",
@@ -83,10 +84,13 @@ class DurationType(click.ParamType[int]):
         return seconds
 
 
+_EXAMPLES = 78
+"""Columns: those of a terminal, without the two by which click indents."""
 DURATION = DurationType()
 stack_argument = click.argument("folder", metavar="[DIR]", default=".", type=StackFolderType())
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help."""
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+    """The end of a command's help; a command that is longer than a terminal's line is folded as a shell reads it."""
+    folded = [part for line in lines for part in fold(f"  {line}", columns=_EXAMPLES)]
+    return "\b\nExamples:\n" + "\n".join(folded)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry_app.auth.htpasswd import check_password
+from registry_app.regular_files import read_named
 from stackgen.credentials import new_password
 from stackgen.errors import StackgenError
 
@@ -67,9 +68,12 @@ def get_password(*, file: Path | None, stdin: bool, generate: bool) -> GivenPass
 
 def _read(file: Path) -> bytes:
     try:
-        return _without_newline(file.read_bytes())
+        return _without_newline(read_named(file))
     except OSError as error:
-        raise StackgenError(f"{file} can't be read: {error.strerror}", hint="name a readable file") from None
+        raise StackgenError(
+            f"{file} can't be read: {error.strerror}",
+            hint="name a file with one password in it, or use --password-stdin",
+        ) from None
 
 
 def _without_newline(text: bytes) -> bytes:

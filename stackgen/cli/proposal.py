@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackgen import hosting, hosts
-from stackgen.cli.terminal import warn
 from stackgen.errors import StackgenError
 from stackgen.projects import find_claim
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from stackgen.cli.answers import Answer
@@ -23,8 +23,16 @@ PUBLIC_PORTS = {"HTTPS_PORT": 443, "HTTP_PORT": 80}
 ALONE_PORTS = {"HTTPS_PORT": 5000}
 
 
-def propose_settings(directory: Path, answers: Mapping[str, Answer]) -> dict[str, str]:
-    """Name and value of every setting that a new `.env` holds."""
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Name and value of every setting that a new `.env` holds, and what was chosen otherwise than usual, and why."""
+
+    settings: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def propose_settings(directory: Path, answers: Mapping[str, Answer]) -> Proposal:
+    """The settings of a new stack; StackgenError where an answer can't be had on this machine."""
     given = {name: answer.value for name, answer in answers.items()}
     domain = given.get("SERVICE_DOMAIN", "localhost")
     local = hosts.is_loopback(domain)
@@ -32,35 +40,42 @@ def propose_settings(directory: Path, answers: Mapping[str, Answer]) -> dict[str
     if local:
         env["BIND_ADDRESS"] = domain if domain != "localhost" else "127.0.0.1"
     usual = ALONE_PORTS if given.get("PROXY") == "none" else LOCAL_PORTS if local else PUBLIC_PORTS
-    env |= _ports(usual, answers, given.get("BIND_ADDRESS", env.get("BIND_ADDRESS")))
+    ports = _ports(usual, answers, given.get("BIND_ADDRESS", env.get("BIND_ADDRESS")))
+    env |= {name: str(port) for name, port in ports.items()}
     env |= {"PROXY": "nginx", "TLS": "local", "SECRETS_GID": str(hosting.operator_group())}
     if "STORAGE_DIR" in given and os.geteuid() != 0:
         env["REGISTRY_USER"] = f"{os.geteuid()}:{os.getegid()}"
     env |= given
+    notes = tuple(_about_ports(usual, {name: port for name, port in ports.items() if name not in given}))
     if "COMPOSE_PROJECT_NAME" not in given:
-        env["COMPOSE_PROJECT_NAME"] = propose_project(directory)
-    return env
+        env["COMPOSE_PROJECT_NAME"], claimed = propose_project(directory)
+        notes += (claimed,) if claimed else ()
+    return Proposal(env, notes)
 
 
-def _ports(usual: Mapping[str, int], answers: Mapping[str, Answer], address: str | None) -> dict[str, str]:
+def _ports(usual: Mapping[str, int], answers: Mapping[str, Answer], address: str | None) -> dict[str, int]:
     """HTTPS_PORT and HTTP_PORT: as answered, else the usual ones, else the next free ones."""
     ports: dict[str, int] = {}
     for name, port in usual.items():
         if name not in answers:
-            ports[name] = _free_port(name, port, address, taken=frozenset(ports.values()))
+            ports[name] = _free_port(port, address, taken=frozenset(ports.values()))
         elif answers[name].value.isdecimal():
             ports[name] = int(answers[name].value)
             _refuse_busy(ports[name], answers[name], address, taken=frozenset(ports.values()))
-    return {name: str(port) for name, port in ports.items()}
+    return ports
 
 
-def _free_port(name: str, usual: int, address: str | None, *, taken: frozenset[int]) -> int:
-    port = hosting.propose_port(usual, lambda one: hosting.port_is_free(one, address), taken=taken)
-    if port != usual:
-        kind = name.removesuffix("_PORT").lower()
-        reason = f"{kind} gets" if usual in taken else f"port {usual} is in use on this machine: {kind} gets"
-        warn(f"{reason} {port} instead")
-    return port
+def _about_ports(usual: Mapping[str, int], proposed: Mapping[str, int]) -> Iterator[str]:
+    """What is to be said of ports that are not the usual ones."""
+    for name, port in proposed.items():
+        if port != usual[name]:
+            kind = name.removesuffix("_PORT").lower()
+            reason = "" if usual[name] in proposed.values() else f"port {usual[name]} is in use on this machine: "
+            yield f"{reason}{kind} gets {port} instead"
+
+
+def _free_port(usual: int, address: str | None, *, taken: frozenset[int]) -> int:
+    return hosting.propose_port(usual, lambda one: hosting.port_is_free(one, address), taken=taken)
 
 
 def _refuse_busy(port: int, answer: Answer, address: str | None, *, taken: frozenset[int]) -> None:
@@ -73,19 +88,21 @@ def _refuse_busy(port: int, answer: Answer, address: str | None, *, taken: froze
         raise StackgenError(f"port {port} is in use on this machine", hint=hint)
 
 
-def propose_project(directory: Path) -> str:
-    """The folder's name as Compose accepts it, if no other stack on this engine has it; else one of its own."""
+def propose_project(directory: Path) -> tuple[str, str]:
+    """The folder's name as Compose accepts it, if no other stack on this engine has it.
+
+    Else one of its own, and what is to be said about that.
+    """
     plain = re.sub(r"[^a-z0-9_-]+", "-", directory.resolve().name.lower()).strip("-_")[:50]
     own = f"{plain or 'stackgen'}-{hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:8]}"
     if not plain:
-        return own
+        return own, ""
     claim = find_claim(plain)
     if claim is None:
-        return plain
+        return plain, ""
     if find_claim(own) is not None:
         raise StackgenError(
             f"Compose projects {plain!r} and {own!r} are on this engine already: {claim.text}",
             hint="choose another: --project-name NAME; or, to go on with what is there: --project-name " + plain,
         )
-    warn(f"the Compose project {plain!r} is on this engine already ({claim.text}): this stack's is {own!r}")
-    return own
+    return own, f"the Compose project {plain!r} is on this engine already ({claim.text}): this stack's is {own!r}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from registry_app.regular_files import read_named
 from stackgen.distribution.addresses import HUB
 from stackgen.errors import StackgenError
 
@@ -57,9 +58,11 @@ def find_login(host: str, *, environ: Mapping[str, str]) -> Login | None:
 
 def _configuration_files(environ: Mapping[str, str]) -> list[Path]:
     """Docker's configuration first, then what podman, skopeo and buildah read."""
-    home = Path(environ.get("HOME") or Path.home())
-    docker = Path(environ["DOCKER_CONFIG"]) if environ.get("DOCKER_CONFIG") else home / ".docker"
-    files = [docker / "config.json"]
+    files = []
+    if environ.get("DOCKER_CONFIG"):
+        files.append(Path(environ["DOCKER_CONFIG"]) / "config.json")
+    elif home := environ.get("HOME") or _home():
+        files.append(Path(home) / ".docker" / "config.json")
     if environ.get("REGISTRY_AUTH_FILE"):
         files.append(Path(environ["REGISTRY_AUTH_FILE"]))
     elif environ.get("XDG_RUNTIME_DIR"):
@@ -67,9 +70,17 @@ def _configuration_files(environ: Mapping[str, str]) -> list[Path]:
     return files
 
 
+def _home() -> str:
+    """This user's home; empty for one who is in no list of users, as in many containers."""
+    try:
+        return str(Path.home())
+    except RuntimeError:
+        return ""
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_named(path).decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
+from registry_app.regular_files import STORE, read_named
 from stackgen import __version__
 from stackgen.distribution.addresses import is_loopback
 from stackgen.errors import StackgenError
@@ -134,12 +135,17 @@ def _context(ca: Path | None) -> ssl.SSLContext:
     if ca is None:
         return context
     try:
-        context.load_verify_locations(cafile=ca)
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or error
+        # Comments between the certificates may be in any language; OpenSSL takes ASCII alone.
+        context.load_verify_locations(cadata=read_named(ca, limit=STORE).decode("ascii", "ignore"))
+    except ssl.SSLError:
         raise StackgenError(
-            f"{ca} can't be used as a CA file: {reason}", hint="it must hold PEM certificates"
-        ) from error
+            f"{ca} can't be used as a CA file: it holds no PEM certificate, or a damaged one",
+            hint="name the authority's certificate; of a stack of stackgen's: certs/ca.crt",
+        ) from None
+    except OSError as error:
+        raise StackgenError(
+            f"{ca} can't be used as a CA file: {error.strerror}", hint="it must hold PEM certificates"
+        ) from None
     return context
 
 
