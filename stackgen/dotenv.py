@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from registry_app.plain_text import named
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -72,11 +74,11 @@ def parse_dotenv(text: str) -> ParsedEnv:
         try:
             value = _parse_value(_after_name(statement))
         except _Refused as refused:
-            problems.append(Problem(line, name, refused.reason, refused.remedy))
+            problems.append(Problem(line, named(name), refused.reason, refused.remedy))
             continue
         if name in assignments:
             reason = f"is already set in line {assignments[name].line}"
-            problems.append(Problem(line, name, reason, "keep one of the two lines"))
+            problems.append(Problem(line, named(name), reason, "keep one of the two lines"))
         else:
             assignments[name] = Assignment(name, value, line)
     return ParsedEnv(tuple(assignments.values()), tuple(problems))
@@ -161,7 +163,7 @@ def _after_name(statement: str) -> str:
     if not match:
         raise _Refused("is no name of a variable", "write NAME=value, with letters, digits and _ in the name")
     if not rest.startswith("="):
-        raise _Refused("has no value", f"write {match.group()}=value, or put # before the line")
+        raise _Refused("has no value", f"write {named(match.group())}=value, or put # before the line")
     return rest[1:].lstrip(_BLANK)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from registry_app.plain_text import named, quoted
+from registry_app.regular_files import read_named
 from stackgen.dotenv import ParsedEnv, Problem, parse_dotenv
 from stackgen.errors import StackgenError
 from stackgen.profiles import BASE, load_profiles
@@ -26,6 +28,8 @@ _OF_OTHERS = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|BUILDX)_\w+|(HTTPS?|NO|ALL|FT
 _ALIKE = 0.82
 _RESERVED = frozenset({"secrets", "ca", "registry", ".stackgen", ".git"})
 """Folders of a stack that have their use; the profiles name theirs."""
+MOST_PROBLEMS = 100
+"""Of more than that nobody reads on: it is another kind of file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def load_settings(folder: StackFolder) -> StackSettings:
 def read_env(folder: StackFolder) -> str:
     """The text of a stack's `.env`; StackgenError when it can't be read as text."""
     try:
-        return folder.env.read_bytes().decode()
+        return read_named(folder.env).decode()
     except FileNotFoundError:
         raise StackgenError(
             f"there is no stack in {folder.root}: {folder.env.name} is missing",
@@ -79,7 +83,7 @@ def read_env(folder: StackFolder) -> str:
         ) from None
     except OSError as error:
         raise StackgenError(
-            f"{folder.env} can't be read: {error.strerror}", hint=f"look at its owner and mode: ls -l {folder.env}"
+            f"{folder.env} can't be read: {error.strerror}", hint=f"look at it: {shell_line('ls', '-ld', folder.env)}"
         ) from None
 
 
@@ -90,10 +94,12 @@ def describe(problems: tuple[Problem, ...], *, typed: Mapping[str, str] | None =
     """
     count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
     lines = [f"{count} not usable:"]
-    for problem in problems:
+    for problem in problems[:MOST_PROBLEMS]:
         lines.append(f"  {_place(problem, typed)} {problem.reason}")
         if problem.remedy:
             lines.append(f"    -> {problem.remedy}")
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(f"  and {len(problems) - MOST_PROBLEMS} more")
     return "\n".join(lines)
 
 
@@ -130,8 +136,8 @@ def _extra(name: str) -> dict[str, Any]:
 def _problems_of(error: ValidationError, parsed: ParsedEnv) -> Iterator[Problem]:
     for one in error.errors():
         name = str(one["loc"][0]).upper()
-        shown = _shorten(parsed.values().get(name, ""))
-        yield Problem(parsed.line_of(name), name, f"{shown!r} {_reason(one)}", str(_extra(name).get("remedy", "")))
+        shown = quoted(parsed.values().get(name, ""))
+        yield Problem(parsed.line_of(name), name, f"{shown} {_reason(one)}", str(_extra(name).get("remedy", "")))
 
 
 def _reason(error: Any) -> str:
@@ -151,10 +157,6 @@ def _reason(error: Any) -> str:
             return f"is refused: {error['msg']}"
 
 
-def _shorten(value: str) -> str:
-    return value if len(value) <= 60 else value[:57] + "..."  # noqa: PLR2004  (what fits on a line)
-
-
 def _near_misses(parsed: ParsedEnv, foreign: list[str]) -> Iterator[Problem]:
     """Names that are probably one of ours, misspelt: silently ignoring them would be the worst answer."""
     for name in foreign:
@@ -162,7 +164,7 @@ def _near_misses(parsed: ParsedEnv, foreign: list[str]) -> Iterator[Problem]:
             continue
         if near := near_name(name, cutoff=_ALIKE):
             reason = f"is no setting; did you mean {near}?"
-            yield Problem(parsed.line_of(name), name, reason, f"write {near}, or remove the line")
+            yield Problem(parsed.line_of(name), named(name), reason, f"write {near}, or remove the line")
 
 
 def _emptied(parsed: ParsedEnv) -> Iterator[Problem]:
@@ -185,7 +187,7 @@ def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Prob
     for profile in settings.compose_profiles:
         near = difflib.get_close_matches(profile, known, n=1, cutoff=_ALIKE)
         if profile not in known and near:
-            yield problem("COMPOSE_PROFILES", f"names {profile!r}; did you mean {near[0]}?", f"write {near[0]}")
+            yield problem("COMPOSE_PROFILES", f"names {quoted(profile)}; did you mean {near[0]}?", f"write {near[0]}")
     if settings.proxy == "nginx" and settings.http_port == settings.https_port:
         yield problem("HTTP_PORT", f"is {settings.http_port}, and so is HTTPS_PORT", "use two ports, or HTTP_PORT=0")
     if settings.registry_version and settings.registry_image and _has_tag(settings.registry_image):
@@ -202,8 +204,8 @@ def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Prob
     if settings.storage_dir and not settings.storage_dir.startswith(("/", "./", "../")):
         yield problem(
             "STORAGE_DIR",
-            f"{settings.storage_dir!r} would be taken for a volume's name",
-            f"write an absolute path, or ./{settings.storage_dir}",
+            f"{quoted(settings.storage_dir)} would be taken for a volume's name",
+            f"write an absolute path, or ./{named(settings.storage_dir)}",
         )
 
 
@@ -217,14 +219,16 @@ _OF_THE_SYSTEM = {"/", *(f"/{name}" for name in _TOP_FOLDERS)}
 
 def _misplaced(path: str | None) -> str:
     """Why a folder may not be mounted into a container; empty when it may."""
-    if path is None or path.startswith("/"):
-        plain = path and "/" + os.path.normpath(path).lstrip("/")
-        return f"{path!r} is a folder of the system" if plain in _OF_THE_SYSTEM else ""
+    if path is None:
+        return ""
+    if path.startswith("/"):
+        plain = "/" + os.path.normpath(path).lstrip("/")
+        return f"{quoted(path)} is a folder of the system" if plain in _OF_THE_SYSTEM else ""
     first = next((part for part in path.split("/") if part not in {"", "."}), "")
     if first in {"", ".."}:
-        return f"{path!r} would show a container the stack's secrets, or what lies above the stack"
+        return f"{quoted(path)} would show a container the stack's secrets, or what lies above the stack"
     theirs = {name for profile in load_profiles() for name in (*profile.trees, *profile.secret_folders)}
-    return f"{path!r} lies in a folder that has another use" if first in _RESERVED | theirs else ""
+    return f"{quoted(path)} lies in a folder that has another use" if first in _RESERVED | theirs else ""
 
 
 def _has_tag(reference: str) -> bool:

@@ -6,6 +6,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from registry_app.plain_text import quoted
+
 HTTPS_DEFAULT = 443
 _LONGEST_HOST = 253
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -66,6 +68,8 @@ def _meant(value: str) -> str:
     found = _TYPED.fullmatch(value)
     if not found:
         return ""
+    if "@" in value[found.end(1 if found[1] else 2) :]:
+        return ""  # what looks like a host is a part of a password
     host = (found[1] or found[2] or "").rstrip(".").lower()
     try:
         host = host if host.isascii() else host.encode("idna").decode()
@@ -91,12 +95,19 @@ def parse_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
     """Networks such as 192.0.2.0/24, or single addresses."""
     for network in networks:
         if "%" in network:  # a zone may hold anything, nginx's braces and semicolons too
-            raise ValueError(f"holds {network!r}: a zone of IPv6 means something on one machine alone")
+            raise ValueError(f"holds {quoted(network)}: a zone of IPv6 means something on one machine alone")
         try:
             ipaddress.ip_network(network)
-        except ValueError as error:
-            raise ValueError(f"holds {network!r}: {error}") from None
+        except ValueError:
+            raise ValueError(f"holds {quoted(network)}{_why_no_network(network)}") from None
     return networks
+
+
+def _why_no_network(text: str) -> str:
+    try:
+        return f", an address inside {ipaddress.ip_network(text, strict=False)}: write the network or the address alone"
+    except ValueError:
+        return ", which is no network"
 
 
 def is_loopback(host: str) -> bool:
@@ -133,7 +144,7 @@ def parse_url(value: str) -> str:
     try:
         parse_host(host.strip("[]"))
     except ValueError as error:
-        raise ValueError(f"names the host {host!r}, which {error}") from None
+        raise ValueError(f"names the host {quoted(host)}, which {error}") from None
     if port is not None and int(port) not in _PORTS:
         raise ValueError(f"has no possible port: {port}")
     return value.removesuffix("/")

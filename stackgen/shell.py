@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry_app.plain_text import quoted
 from stackgen.errors import StackgenError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def printable(path: Path) -> Path:
     if str(path).isprintable():
         return path
     raise StackgenError(
-        f"{str(path)!a} holds a line break or another character that can't be printed",
+        f"{quoted(str(path))} holds a line break or another character that can't be printed",
         hint="choose a folder whose name can be typed",
     )
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 
 from registry_app.auth.user_names import check_user_name
+from registry_app.plain_text import quoted
 from stackgen import hosts
 
 _LARGEST_ID = 2**32 - 2
@@ -40,11 +41,15 @@ def printable(value: str) -> str:
 def parse_proxy_url(value: str) -> str:
     """An http(s) address without a password: it would be readable in the image's history."""
     printable(value)
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s\"'\\$]", value):
-        raise ValueError("is no http address")
-    if parts.password or parts.username:
+    if "@" in value:
         raise ValueError("holds a user or password, which would end up in the rendered file")
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # its own words may hold a password
+        known = False
+    if not known or re.search(r"[\s\"'\\$]", value):
+        raise ValueError("is no http address")
     return value
 
 
@@ -109,7 +114,7 @@ def _split(value: object) -> object:
 def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name):
-            raise ValueError(f"holds {name!r}, which is no name of a profile")
+            raise ValueError(f"holds {quoted(name)}, which is no name of a profile")
     return names
 
 

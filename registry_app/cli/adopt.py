@@ -28,7 +28,8 @@ def command(config: str | None, owner: str, dry_run: bool) -> None:  # noqa: FBT
     stopped. An interrupted run is simply started again.
 
     \b
-    docker run --rm --user 0 -v registry_data:/var/lib/registry IMAGE registry adopt
+    docker run --rm --user 0 -v registry_data:/var/lib/registry \\
+      IMAGE registry adopt
     """
     uid, gid = _parse_owner(owner)
     root = settings_or_exit(config).storage.root

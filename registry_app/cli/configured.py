@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from registry_app.configuration import ConfigurationError, find_configuration, load_settings
+from registry_app.plain_text import plain_message
 
 if TYPE_CHECKING:
     from registry_app.settings import RegistrySettings
@@ -21,5 +22,5 @@ def settings_or_exit(config: str | None) -> RegistrySettings:
         return load_settings(find_configuration(config, os.environ), os.environ)
     except ConfigurationError as error:
         for problem in error.problems:
-            click.echo(f"configuration error: {problem}", err=True)
+            click.echo(f"configuration error: {plain_message(problem)}", err=True)
         raise SystemExit(1) from None

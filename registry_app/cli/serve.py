@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.plain_text import plain_message
 
 
 @click.command(short_help="Serve the registry's API.")
@@ -24,7 +25,7 @@ def command(config: str | None) -> None:
     settings = settings_or_exit(config)
     obstacles = list(find_obstacles(settings))
     for obstacle in obstacles:
-        click.echo(f"error: {obstacle}", err=True)
+        click.echo(f"error: {plain_message(obstacle)}", err=True)
     if obstacles:
         raise SystemExit(1)
     try:

@@ -18,7 +18,8 @@ def command() -> None:
 
     \b
     registry trash list /etc/docker/registry/config.yml
-    registry trash restore 20270102T030405.678901Z-collected-1a2b3c4d /etc/docker/registry/config.yml
+    registry trash restore 20270102T030405.678901Z-collected-1a2b3c4d \\
+      /etc/docker/registry/config.yml
     """
 
 

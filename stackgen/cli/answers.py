@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from registry_app.plain_text import named, quoted
 from stackgen.env_file import NAMES, near_name
 
 if TYPE_CHECKING:
@@ -45,9 +46,8 @@ def gather_answers(options: Mapping[str, object], pairs: Sequence[str]) -> dict[
     for name, answer in (*_from_options(options), *_from_pairs(pairs)):
         before = answers.setdefault(name, answer)
         if before.value != answer.value:
-            raise click.UsageError(
-                f"{before.typed} says {before.value!r} and {answer.typed} says {answer.value!r}: give one of them"
-            )
+            said = " and ".join(f"{one.typed} says {quoted(one.value)}" for one in (before, answer))
+            raise click.UsageError(f"{said}: give one of them")
     if answers.get("PROXY", _NOTHING).value == "none" and answers.get("HTTP_PORT", _NOTHING).value not in {"", "0"}:
         raise click.UsageError(f"{answers['HTTP_PORT'].typed} needs nginx, and {answers['PROXY'].typed} says none")
     return answers
@@ -71,8 +71,10 @@ def _from_pairs(pairs: Sequence[str]) -> Iterator[tuple[str, Answer]]:
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign:
-            raise click.UsageError(f"--set {pair}: write NAME=VALUE")
+            raise click.UsageError(f"--set {named(pair)}: write NAME=VALUE")
         if name not in NAMES:
             near = near_name(name)
-            raise click.UsageError(f"--set {name}: no such setting" + (f"; did you mean {near}?" if near else ""))
+            raise click.UsageError(
+                f"--set {named(name)}: no such setting" + (f"; did you mean {near}?" if near else "")
+            )
         yield name, Answer(value, f"--set {name}")

@@ -43,8 +43,8 @@ def command(ctx: click.Context, folder: StackFolder, *, as_json: bool) -> None:
 def _show(findings: tuple[Finding, ...]) -> None:
     for finding in sorted(findings, key=lambda one: -one.kind.severity):
         level = finding.kind.severity
-        label = click.style(f"{level.name.lower():8}", fg=_COLOURS[level], bold=True)
-        say(f"{label} {finding.place}: {finding.message}  [{finding.kind.name}]")
+        label = f"{level.name.lower():8} "
+        say(f"{finding.place}: {finding.message}  [{finding.kind.name}]", label=label, colour=_COLOURS[level])
         say(f"         → {finding.remedy}")
     counts = {level: sum(finding.kind.severity is level for finding in findings) for level in reversed(Severity)}
     words = [f"{n} {level.name.lower()}{'' if n == 1 else 's'}" for level, n in counts.items() if n]

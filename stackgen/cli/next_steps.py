@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackgen import hosts
-from stackgen.cli.terminal import command_line, heading, say, warn
+from stackgen import docker, hosts
+from stackgen.cli.terminal import command_line, heading, say, sentence, warn
 from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
     from stackgen.settings import StackSettings
 
-DOCKER_SOCKET = Path("/var/run/docker.sock")
+_PATIENCE = 5.0
+"""Seconds for an engine to say that it is there."""
 
 
 def tell(folder: StackFolder, settings: StackSettings) -> None:
     """What was made, what is missing on this machine, and what to type next."""
-    say(f"Stack made in {folder.root}/ for {settings.external_url}")
-    say(f"Its Compose project is {settings.compose_project_name}: no other stack on this machine may be called so.")
+    sentence(f"Stack made in {folder.root}/ for {settings.external_url}")
+    sentence(
+        f"Its Compose project is {settings.compose_project_name}: no other stack on this machine may be called so."
+    )
     say()
     heading("Next:")
     if folder.root.resolve() != Path.cwd():
@@ -47,7 +47,7 @@ def _tell_outer_proxy(settings: StackSettings) -> None:
     here = f"{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.https_port}"
     say()
     heading(f"{settings.authority} is the address of a proxy of yours in front:")
-    say(f"  it has to lead to port {settings.https_port} of this machine, by HTTPS. Without it, from here:")
+    sentence(f"  it has to lead to port {settings.https_port} of this machine, by HTTPS. Without it, from here:")
     command_line(shell_line("docker", "login", "-u", settings.registry_admin_user, here))
 
 
@@ -66,7 +66,7 @@ def _tell_trust(settings: StackSettings) -> None:
         note = "containerd too: to localhost it speaks plain HTTP unless told otherwise"
         line = shell_line("printf", r"%s\n", *toml)
         command_line(f"{line} | {shell_line('sudo', 'tee', Path(folder) / 'hosts.toml')}", note)
-        say("  Docker trusts registries on localhost as it is; podman and containerd do not.")
+        sentence("  Docker trusts registries on localhost as it is; podman and containerd do not.")
 
 
 def trust_places(authority: str) -> dict[str, str]:
@@ -97,10 +97,5 @@ def _resolves(host: str) -> bool:
 
 def _tell_missing() -> None:
     """What this machine lacks for `docker compose up`."""
-    if shutil.which("docker") is None:
-        warn("Docker is not installed here: https://docs.docker.com/engine/install/ (or: stackgen serve)")
-        return
-    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode != 0:
-        warn("Docker's Compose plugin is not installed here: apt-get install docker-compose-plugin")
-    if not os.environ.get("DOCKER_HOST") and DOCKER_SOCKET.exists() and not os.access(DOCKER_SOCKET, os.W_OK):
-        warn('you may not use Docker yet: sudo usermod -aG docker "$USER", then log in again')
+    for obstacle in docker.find_obstacles(seconds=_PATIENCE):
+        warn(f"{obstacle.message}: {obstacle.remedy}")

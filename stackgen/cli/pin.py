@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "stackgen pin && stackgen render",
         "stackgen pin --check                      # exit code 2: something is behind",
-        "stackgen pin --mirror mirror.example.com  # where Docker Hub can't be reached",
+        "stackgen pin --mirror mirror.example.com  # in place of Docker Hub",
     )
 )
 @stack_argument

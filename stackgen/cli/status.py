@@ -36,7 +36,7 @@ def _show(folder: StackFolder, overview: Overview) -> None:
     heading(f"{overview.project}  {overview.address}")
     for service in overview.services:
         state = service.health or service.state
-        say(f"  {service.name:16}{click.style(f'{state:12}', fg=_STATE_COLOURS.get(state))}{service.status}")
+        say(service.status, label=f"  {service.name:16}{state:12}", colour=_STATE_COLOURS.get(state))
     for line in overview.trouble:
         warn(f"{line.what}: {line.text}")
     if overview.embedded is not None:

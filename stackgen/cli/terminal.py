@@ -1,30 +1,52 @@
-"""How results look: readable on a terminal of 80 columns, plain in a pipe."""
+"""How results look: readable on a terminal of 80 columns, plain in a pipe; nothing is printed that a terminal obeys."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import sys
+import textwrap
 
 import click
 
+from registry_app.plain_text import plain, plain_message
 
-def say(text: str = "") -> None:
-    """One line of result."""
-    click.echo(text)
+
+def say(text: str = "", *, label: str = "", colour: str | None = None) -> None:
+    """One line of result, behind a label that may have a colour."""
+    shown = click.style(plain(label), fg=colour, bold=True) if colour else plain(label)
+    click.echo(shown + plain(text))
+
+
+def sentence(text: str) -> None:
+    """Words for a person, on as many lines as the terminal's width asks for."""
+    for line in _wrapped(plain(text)):
+        click.echo(line)
 
 
 def heading(text: str) -> None:
     """A line that starts a part."""
-    click.secho(text, bold=True)
+    for line in _wrapped(plain(text)):
+        click.secho(line, bold=True)
 
 
 def command_line(text: str, note: str = "") -> None:
     """A command to type, indented; its note stands above it, so that the line can be copied whole."""
-    if note:
-        click.secho(f"  # {note}", dim=True)
-    for line in fold(f"  {text}", columns=_columns()):
+    for line in _wrapped(f"  # {plain(note)}", after="  # ") if note else ():
+        click.secho(line, dim=True)
+    for line in fold(f"  {plain(text)}", columns=_columns()):
         click.echo(line)
+
+
+def _wrapped(text: str, *, after: str = "") -> list[str]:
+    """The lines of a sentence; those behind the first one begin with `after`, else as the first one does."""
+    columns = _columns()
+    if columns is None or len(text) <= columns:
+        return [text]
+    indent = after or text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(
+        text, max(columns, _NARROWEST), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _columns() -> int | None:
@@ -32,6 +54,8 @@ def _columns() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+_NARROWEST = 20
+"""Columns: on fewer nobody reads."""
 # A word of a shell's, with what is quoted in it.
 _WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"[^"]*")+""")
 
@@ -52,14 +76,14 @@ def fold(line: str, *, columns: int | None) -> list[str]:
 
 def error(message: str, hint: str = "") -> None:
     """What went wrong and what to do, on standard error."""
-    click.echo(click.style("error: ", fg="red", bold=True) + message, err=True)
+    click.echo(click.style("error: ", fg="red", bold=True) + plain_message(message), err=True)
     if hint:
-        click.echo(click.style("hint:  ", fg="cyan", bold=True) + hint, err=True)
+        click.echo(click.style("hint:  ", fg="cyan", bold=True) + plain_message(hint), err=True)
 
 
 def warn(message: str) -> None:
     """Something that works and should be looked at, on standard error."""
-    click.echo(click.style("note:  ", fg="yellow", bold=True) + message, err=True)
+    click.echo(click.style("note:  ", fg="yellow", bold=True) + plain_message(message), err=True)
 
 
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
@@ -67,4 +91,4 @@ _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 def diff_line(line: str) -> None:
     """A line of a unified diff."""
-    click.secho(line.rstrip("\n"), fg=_DIFF_COLOURS.get(line[:1]))
+    click.secho(plain(line.rstrip("\n")), fg=_DIFF_COLOURS.get(line[:1]))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from registry_app.plain_text import one_line
 from stackgen.cli.options import examples
 from stackgen.cli.registries import oci_address, reach_options
 from stackgen.cli.terminal import heading, say, warn
@@ -57,7 +58,7 @@ def command(address: Address, key: str | None, ca: Path | None, *, as_json: bool
         _show(pinned, annotations, overview, present, key=key)
     if overview.loose:
         raise StackgenError(
-            f"not pinned by digest: {', '.join(map(_plain, overview.loose))}",
+            f"not pinned by digest: {', '.join(map(one_line, overview.loose))}",
             hint="these can change from one start to the next: ask its publisher for one without --allow-tags",
         )
 
@@ -76,22 +77,17 @@ def _check_images(client: RegistryClient, overview: Overview) -> list[str]:
 def _show(
     pinned: Address, annotations: dict[str, str], overview: Overview, present: list[str], *, key: str | None
 ) -> None:
-    heading(_plain(str(pinned)))
+    heading(one_line(str(pinned)))
     say(f"signature   {'made by the key of ' + key if key else 'not checked (--key cosign.pub)'}")
     for name, value in sorted(annotations.items()):
-        say(f"{_plain(name.removeprefix('org.opencontainers.image.')):12}{_plain(value)}")
+        say(f"{one_line(name.removeprefix('org.opencontainers.image.')):12}{one_line(value)}")
     heading("would run")
     for one in overview.images:
         note = "checked" if one.image in present else "by digest" if one.pinned else "BY TAG"
         profiles = f"  [profile {', '.join(one.profiles)}]" if one.profiles else ""
-        say(f"{_plain(one.service):16}{note:10}{_plain(one.image)}{_plain(profiles)}")
-    say(f"ports       {_plain(', '.join(overview.ports)) or 'none'}")
-    say(f"must be set {_plain(', '.join(overview.required)) or 'nothing'}")
-    say(f"can be set  {_plain(', '.join(overview.optional)) or 'nothing'}")
+        say(f"{one_line(one.service):16}{note:10}{one_line(one.image)}{one_line(profiles)}")
+    say(f"ports       {one_line(', '.join(overview.ports)) or 'none'}")
+    say(f"must be set {one_line(', '.join(overview.required)) or 'nothing'}")
+    say(f"can be set  {one_line(', '.join(overview.optional)) or 'nothing'}")
     for line in overview.notable:
-        warn(_plain(line))
-
-
-def _plain(text: str) -> str:
-    """Text of a stranger's without anything that a terminal obeys."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+        warn(one_line(line))

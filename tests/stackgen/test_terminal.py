@@ -11,9 +11,12 @@ import subprocess
 import sys
 import termios
 
+import click
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry_app.cli import group as registry_group
+from stackgen.cli import group as stackgen_group
 from stackgen.cli.terminal import fold
 
 
@@ -48,6 +51,46 @@ def test_a_new_stack_s_next_steps_fit_on_80_columns(tmp_path):
     pasted = "\n".join(lines).replace("\\\n", "")
     install = "sudo install -Dm644 certs/ca.crt /etc/containers/certs.d/registry.example.com"
     assert install in " ".join(pasted.split())
+
+
+def test_the_next_steps_of_a_local_stack_fit_too(tmp_path):
+    """With the lines for containerd, which hold long words; and on a terminal that is very narrow, nothing breaks."""
+    for columns in (80, 20):
+        lines = on_a_terminal(["init", f"s{columns}", "--yes", "--project-name", f"team-{columns}"], tmp_path, columns)
+        for line in lines:
+            assert len(line) <= columns or re.fullmatch(
+                r"""( {2,}|note: +)?(# )?('[^']*'|"[^"]*"|\S+)( \\)?""", line
+            ), line
+        pasted = " ".join("\n".join(lines).replace("\\\n", "").split())
+        assert "| sudo tee /etc/containerd/certs.d/localhost:" in pasted
+
+
+def help_pages():
+    """Every command of both, as it is typed, with its page of help."""
+    for name, group in (("stackgen", stackgen_group), ("registry", registry_group)):
+        yield from pages_of(group, click.Context(group, info_name=name, terminal_width=80))
+
+
+def pages_of(command, context):
+    """A command's page, and those of the commands in it."""
+    yield context.command_path, command.get_help(context)
+    for name in command.list_commands(context) if isinstance(command, click.Group) else ():
+        inner = command.get_command(context, name)
+        yield from pages_of(inner, click.Context(inner, info_name=name, parent=context))
+
+
+def test_every_page_of_help_fits_on_80_columns():
+    """And its examples, folded, are the commands that they were."""
+    pages = dict(help_pages())
+    assert {"stackgen users add", "stackgen init", "registry trash list"} <= set(pages)
+    for command, page in pages.items():
+        assert [line for line in page.splitlines() if len(line) > 80] == [], command
+    example = re.search(
+        r"stackgen init mystack --domain registry\.example\.com --cert .*?privkey\.pem",
+        pages["stackgen init"],
+        re.DOTALL,
+    )
+    assert shlex.split(example[0].replace("\\\n", ""))[-4:] == ["--cert", "fullchain.pem", "--key", "privkey.pem"]
 
 
 def test_a_pipe_gets_each_command_on_one_line(stackgen):
