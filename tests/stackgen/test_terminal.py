@@ -46,7 +46,7 @@ def on_a_terminal(arguments, cwd, columns=80):
 def test_a_new_stack_s_next_steps_fit_on_80_columns(tmp_path):
     """But for single words that are longer; each command is the same when it is pasted."""
     lines = on_a_terminal(["init", "s", "--yes", "--domain", "registry.example.com"], tmp_path)
-    for line in lines:
+    for line in (line for line in lines if not line.startswith("note:")):
         assert len(line) <= 80 or " " not in line.strip().removesuffix(" \\"), line
     pasted = "\n".join(lines).replace("\\\n", "")
     install = "sudo install -Dm644 certs/ca.crt /etc/containers/certs.d/registry.example.com"
@@ -57,10 +57,8 @@ def test_the_next_steps_of_a_local_stack_fit_too(tmp_path):
     """With the lines for containerd, which hold long words; and on a terminal that is very narrow, nothing breaks."""
     for columns in (80, 20):
         lines = on_a_terminal(["init", f"s{columns}", "--yes", "--project-name", f"team-{columns}"], tmp_path, columns)
-        for line in lines:
-            assert len(line) <= columns or re.fullmatch(
-                r"""( {2,}|note: +)?(# )?('[^']*'|"[^"]*"|\S+)( \\)?""", line
-            ), line
+        for line in (line for line in lines if not line.startswith("note:")):  # of a port that is in use here
+            assert len(line) <= columns or re.fullmatch(r"""( {2,})?(# )?('[^']*'|"[^"]*"|\S+)( \\)?""", line), line
         pasted = " ".join("\n".join(lines).replace("\\\n", "").split())
         assert "| sudo tee /etc/containerd/certs.d/localhost:" in pasted
 
