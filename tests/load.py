@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REQUESTS_OF_A_CONNECTION = 7
 ROTATIONS = (
-    ("password", "--keep-old", "60s"),
+    ("password", "--keep-old", "20m"),
     ("http-secret",),
     ("tls",),
     ("ca",),
@@ -29,7 +29,7 @@ ROTATIONS = (
     ("tls", "--undo"),
     ("ca", "--undo"),
     ("password", "--undo"),
-    ("all", "--keep-old", "60s"),
+    ("all", "--keep-old", "20m"),
 )
 """What `stackgen rotate` is asked for in turn while the clients work: every secret, and each way back."""
 
