@@ -1,4 +1,4 @@
-"""A request body of known length, read from the socket into one buffer.
+"""Request bodies as gunicorn sees them: of known length, or waiting to be asked for.
 
 gunicorn's own reader copies each byte about four times on its way; for a layer of a gigabyte that is a second of CPU.
 Bodies in chunks stay with gunicorn, whose parser knows their every edge.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
 
 class Unreader(Protocol):
@@ -23,6 +24,38 @@ class Unreader(Protocol):
     def unread(self, data: bytes) -> None:
         """Puts bytes back, for the next request."""
         ...
+
+
+class Body(Protocol):
+    """What gunicorn reads a request's content from."""
+
+    def read(self, size: int | None = None) -> bytes:
+        """Up to `size` bytes, none at the end."""
+        ...
+
+
+class AwaitedBody:
+    """A body that its client sends when it is told to: by the first read of it (RFC 9110, 10.1.1).
+
+    So whatever can be judged by the head of a request is judged before a byte of its body travels.
+    """
+
+    def __init__(self, body: Body, go_on: Callable[[], None]) -> None:
+        self._body = body
+        self._go_on = go_on
+        self._told = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether the connection broke, so that no other request can follow on it."""
+        return bool(getattr(self._body, "failed", False))
+
+    def read(self, size: int | None = None) -> bytes:
+        """As the body's own."""
+        if not self._told:
+            self._told = True
+            self._go_on()
+        return self._body.read(size)
 
 
 class LengthBody:

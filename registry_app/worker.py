@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import time
 from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.body import LengthReader
-from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
+from registry_app.errors import ErrorCode, RegistryError
 from registry_app.leading import PATIENCE, Leading
-from registry_app.request_body import LengthBody
+from registry_app.refusals import answer_of, refusal_of
+from registry_app.request_body import AwaitedBody, LengthBody
 from registry_app.sockets import Patience, PatientSocket
 
 if TYPE_CHECKING:
@@ -100,6 +104,10 @@ class RegistryWorker(ThreadWorker):
             req.body = LengthBody(conn.parser.unreader, conn.sock, req.body.reader.length)
         if req.method not in SHORT:
             self._leading.resign()
+        if req._expected_100_continue:  # noqa: SLF001 - gunicorn would say so before anybody has looked at the request
+            req._expected_100_continue = False  # noqa: SLF001
+            req.body = AwaitedBody(req.body, partial(_go_on, req, conn.sock))
+            req.must_close = True
         conn.sock.hold()
         try:
             return super().handle_request(req, conn)
@@ -116,9 +124,17 @@ class RegistryWorker(ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answers and logs what kind of mistake a request was. gunicorn would quote it, a mistyped login included."""
-        if req is not None:
-            req.uri = req.path  # for the log: without the query
-        super().handle_error(req, client, addr, _unquoted(exc) if isinstance(exc, ParseException) else exc)
+        if isinstance(exc, ssl.SSLError):
+            super().handle_error(None, client, addr, exc)
+            return
+        refusal = refusal_of(exc)
+        if refusal is not None:
+            self.log.warning("refused a request from %s: %s", (addr or ("a unix socket",))[0], type(exc).__name__)
+        else:
+            # Without the query.
+            self.log.error("error in %s %s", getattr(req, "method", "?"), getattr(req, "path", "?"), exc_info=exc)
+        with suppress(OSError):
+            client.sendall(answer_of(refusal or RegistryError(ErrorCode.UNKNOWN)))
 
     def _serve_resting(self, conn: Connection) -> bool:
         """Answers a request, and those that came together with it; whether the next one can be waited for."""
@@ -146,12 +162,10 @@ def _succeeded(future: Future[Any]) -> bool:
     return not future.cancelled() and future.exception() is None and future.result() is True
 
 
-def _unquoted(error: ParseException) -> ParseException:
-    """An error of the same kind that holds nothing of the request."""
-    kind = type(error)
-    said = {"__init__": lambda _self: None, "__str__": lambda _self: kind.__name__}
-    bare: ParseException = type(kind.__name__, (kind,), said)()
-    return bare
+def _go_on(req: Any, sock: Any) -> None:
+    """Tells a client that its body is wanted; where nobody tells it so, the connection ends with the answer."""
+    sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    req.must_close = False
 
 
 def _readable(sock: Any) -> bool:

@@ -25,14 +25,23 @@ class Readable(Protocol):
         ...
 
 
+class BodyCutError(RegistryError):
+    """A body ended before its end; to the client BLOB_UPLOAD_INVALID, unless the resource knows better."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.BLOB_UPLOAD_INVALID, message="the body of the request ended early")
+
+
 class RequestBody:
     """A body that is never mistaken for a shorter one: its end is only an end where the client said so.
 
-    `length` is what Content-Length says, None for a chunked body, whose end the server's own parser checks.
+    `length` is what Content-Length says, None for a chunked body, whose end the server's own parser checks. An
+    `awaited` body is sent only when somebody reads it.
     """
 
-    def __init__(self, stream: Readable, length: int | None) -> None:
+    def __init__(self, stream: Readable, length: int | None, *, awaited: bool = False) -> None:
         self._stream = stream
+        self._awaited = awaited
         self.length = length
         self._read = 0
         self._ended = length == 0
@@ -49,7 +58,7 @@ class RequestBody:
         return self._ended
 
     def read(self, size: int = PIECE) -> bytes:
-        """Up to `size` bytes, none at the end. Raises BLOB_UPLOAD_INVALID where the body ends early."""
+        """Up to `size` bytes, none at the end. Raises BodyCutError where the body ends early."""
         if self._ended or size == 0:
             return b""
         if self.length is not None:
@@ -59,16 +68,18 @@ class RequestBody:
         except Exception as error:
             # Each server has its own exceptions for a cut or malformed body, and every one of them means that.
             self.broken = True
-            raise _cut() from error
+            raise BodyCutError from error
         self._read += len(piece)
         if not piece and self.length is not None:
             self.broken = True
-            raise _cut()
+            raise BodyCutError
         self._ended = not piece or self._read == self.length
         return piece
 
     def drain(self) -> None:
-        """Reads what is left, up to a bound, and forgets it."""
+        """Reads what is left, up to a bound, and forgets it; not what its client keeps until it is asked for."""
+        if self._awaited and not self._read:
+            return
         end = time.monotonic() + DRAIN_SECONDS
         left = DRAIN_BYTES
         while not self._ended and not self.broken and left > 0 and time.monotonic() < end:
@@ -78,12 +89,9 @@ class RequestBody:
                 return
 
 
-def _cut() -> RegistryError:
-    return RegistryError(ErrorCode.BLOB_UPLOAD_INVALID, message="the body of the request ended early")
-
-
 def body_of(req: Request) -> RequestBody:
     """The body of a request."""
     # Not bounded_stream: it is empty for chunked bodies, which Docker sends.
     chunked = req.get_header("Transfer-Encoding") is not None
-    return RequestBody(req.stream, None if chunked else req.content_length or 0)
+    awaited = req.get_header("Expect") is not None
+    return RequestBody(req.stream, None if chunked else req.content_length or 0, awaited=awaited)

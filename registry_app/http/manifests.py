@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
+from registry_app.http.bodies import BodyCutError
 from registry_app.http.conditions import etag_of, is_known
 from registry_app.oci.digests import Digest
 from registry_app.oci.manifests import LARGEST_MANIFEST, parse_manifest
@@ -63,15 +64,18 @@ class ManifestResource:
 
 
 def read_manifest(body: RequestBody) -> bytes:
-    """The whole body. Raises MANIFEST_TOO_LARGE above 4 MiB, as soon as that is known."""
+    """The whole body. Raises MANIFEST_TOO_LARGE above 4 MiB, as soon as that is known; MANIFEST_INVALID if cut."""
     if (body.length or 0) > LARGEST_MANIFEST:
         raise RegistryError(ErrorCode.MANIFEST_TOO_LARGE)
     pieces, size = [], 0
-    while piece := body.read():
-        size += len(piece)
-        if size > LARGEST_MANIFEST:
-            raise RegistryError(ErrorCode.MANIFEST_TOO_LARGE)
-        pieces.append(piece)
+    try:
+        while piece := body.read():
+            size += len(piece)
+            if size > LARGEST_MANIFEST:
+                raise RegistryError(ErrorCode.MANIFEST_TOO_LARGE)
+            pieces.append(piece)
+    except BodyCutError as error:
+        raise RegistryError(ErrorCode.MANIFEST_INVALID, reason=error.message) from error
     return b"".join(pieces)
 
 

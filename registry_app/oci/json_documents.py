@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 DEEPEST = 64
+# Digits; sizes have nineteen at most, and no two readers agree on what a very long number is.
+LONGEST_NUMBER = 400
 # Always matches from a quote on, closed or not: otherwise an open string full of escaped quotes would be scanned
 # again from each of them.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -16,12 +18,13 @@ _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object of this UTF-8 text; ValueError, with a reason for people, for anything else.
 
-    Refused: duplicate keys, NaN and Infinity, nesting deeper than `DEEPEST`, a byte order mark, other encodings.
+    Refused: duplicate keys, NaN and Infinity, nesting deeper than `DEEPEST`, whole numbers of more digits than
+    `LONGEST_NUMBER`, a byte order mark, other encodings.
     """
     if _depth(body) > DEEPEST:
         raise ValueError(f"nested deeper than {DEEPEST} levels")
     try:
-        document = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        document = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_bounded)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     except json.JSONDecodeError as error:
@@ -52,3 +55,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _bounded(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
