@@ -1,8 +1,8 @@
 """What lists cost the registry: `python -m bench.lists `, over 1,000 repositories, 10,000 tags and 10,000 manifests.
 
 CPU and wall time of one worker for one request, straight to the service, with Basic authentication: the first request
-after a start (cold; its password is checked before), the median over those that follow at once, while a folder's time
-is not yet believed (young: a start on a tree that changed within the hour), and over many once it is (warm).
+after a start (cold; its password is checked before), the median over those that follow at once (next), and over many a
+while later (warm).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from registry_app.storage.remembered import STANDS_STILL
 if TYPE_CHECKING:
     from bench.workspace import Workspace
 
-REPOSITORIES, TAGS, MANIFESTS, YOUNG, WARM = 1000, 10_000, 10_000, 10, 100
+REPOSITORIES, TAGS, MANIFESTS, NEXT, WARM = 1000, 10_000, 10_000, 10, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Cost:
 
     cold_cpu: float
     cold_wall: float
-    young_cpu: float
-    young_wall: float
+    next_cpu: float
+    next_wall: float
     warm_cpu: float
     warm_wall: float
 
@@ -75,10 +75,10 @@ def _measure(one: List, workspace: Workspace, root: Path) -> Cost:
         asking = _Asking(place, {"Authorization": workspace.credentials[0].header})
         asking.times(List("/v2/team/nowhere/tags/list", "errors", 1))
         cold = asking.times(one)
-        young = asking.median(one, YOUNG)
+        following = asking.median(one, NEXT)
         sleep(STANDS_STILL)
         asking.times(one)
-        return Cost(*cold, *young, *asking.median(one, WARM))
+        return Cost(*cold, *following, *asking.median(one, WARM))
     finally:
         place.stop()
 
@@ -131,12 +131,12 @@ def main(rounds: int, tree: Path | None) -> None:
             print("writing the tree …", flush=True)
             write_tree(root, repositories=REPOSITORIES, tags=5, many=TAGS, large=0)
         subject = write_referrers(root, "team/signed", manifests=MANIFESTS)
-        print("| list | cold CPU / wall, ms | young CPU / wall, ms | warm CPU / wall, ms |\n|---|---|---|---|")
+        print("| list | cold CPU / wall, ms | next CPU / wall, ms | warm CPU / wall, ms |\n|---|---|---|---|")
         for _ in range(rounds):
             for name, cost in measure_lists(workspace, root, subject).items():
                 cold = f"{cost.cold_cpu:.1f} / {cost.cold_wall:.1f}"
-                young = f"{cost.young_cpu:.1f} / {cost.young_wall:.1f}"
-                print(f"| {name} | {cold} | {young} | {cost.warm_cpu:.2f} / {cost.warm_wall:.2f} |", flush=True)
+                following = f"{cost.next_cpu:.1f} / {cost.next_wall:.1f}"
+                print(f"| {name} | {cold} | {following} | {cost.warm_cpu:.2f} / {cost.warm_wall:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

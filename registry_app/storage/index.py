@@ -185,5 +185,5 @@ def _text(version: Version) -> str:
 
 
 def _version(text: str) -> Version:
-    modified, inode, device = map(int, text.split())
-    return modified, inode, device
+    changed, modified, inode, device = map(int, text.split())
+    return changed, modified, inode, device

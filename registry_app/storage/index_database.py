@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("registry.index")
 
-SCHEMA = 1
+SCHEMA = 2
 _BUSY_SECONDS = 2.0
 _TRIED_AGAIN_AFTER = 60.0  # seconds
 _RESTS_AFTER = 2.0  # seconds

@@ -1,9 +1,10 @@
 """What lies in the folders of the tree, remembered for as long as the tree itself says that it is still so.
 
-A folder's modification time changes with each entry that comes or goes, whoever made the change: this process, another
-worker, or a registry of another make on the same tree. So a list is right without anybody being told of changes, and
-right after a crash. A time is believed only when it has stood still for a while: two changes within one tick of the
-kernel's clock leave the same time behind.
+A folder's times change with each entry that comes or goes, whoever made the change: this process, another worker, or a
+registry of another make on the same tree. So a list is right without anybody being told of changes, and right after a
+crash. The time of its inode is one of them, which nobody can put back: a copy over the tree (tar, rsync, cp) restores
+old modification times. A time is believed only when it has stood still for a while: two changes within one tick of the
+file system's clock leave the same times behind.
 """
 
 from __future__ import annotations
@@ -15,19 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry_app.storage.remembered import STANDS_STILL
+from registry_app.storage.file_clock import tick_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from registry_app.storage.files import Files
 
-# Seconds since a folder's last change after which even clocks that disagree (a file server's and ours) can't matter.
-LONG_AGO = 3600.0
 # Names, in all folders together, of about a hundred bytes each.
 MOST_NAMES = 500_000
 
-Version = tuple[int, int, int]
+Version = tuple[int, int, int, int]
 EMPTY: tuple[str, ...] = ()
 
 
@@ -42,18 +41,18 @@ class Listing:
 
 
 class Listings:
-    """Sorted names of the folders in a folder."""
+    """Sorted names of the folders in a folder; `age_of` tells how old a stamp of the file system is."""
 
     def __init__(
         self,
         files: Files,
         *,
+        age_of: Callable[[int], float],
         clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._files = files
+        self._age_of = age_of
         self._clock = clock
-        self._wall_clock = wall_clock
         self._known: dict[str, Listing] = {}  # in the order of remembering
         self._names = 0
         self._changing = threading.Lock()
@@ -77,7 +76,8 @@ class Listings:
         else:
             first_seen = self._clock()
         # The time is asked for before the names: a change in between makes the next look read again.
-        settled = self._clock() - first_seen >= STANDS_STILL or self._wall_clock() - version[0] / 1e9 >= LONG_AGO
+        changed = version[0]
+        settled = max(self._clock() - first_seen, self._age_of(changed)) >= tick_of(changed)
         listing = Listing(version, tuple(sorted(self._files.names(Path(folder)))), first_seen, settled)
         self._remember(folder, listing)
         return listing
@@ -119,9 +119,9 @@ class Listings:
 
 
 def version_of(folder: str) -> Version | None:
-    """What changes with each entry that comes or goes; None if there is no such folder."""
+    """What changes with each entry that comes or goes, its stamp first; None if there is no such folder."""
     try:
         found = os.stat(folder, follow_symlinks=False)  # noqa: PTH116 - a Path for each folder costs more than the call
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_dev
+    return found.st_ctime_ns, found.st_mtime_ns, found.st_ino, found.st_dev

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from registry_app.oci.digests import Digest
+from registry_app.oci.names import Repository, Tag
 from registry_app.storage import open_storage
 from tests.registry_app.storage.pushing import APP, body_of
 from tests.registry_app.storage.test_index import SUBJECT, sign, signature
@@ -87,3 +88,27 @@ def test_the_command_makes_it_anew_while_the_service_runs(service):
     )
     assert listed(service) == before
     assert metric(service, "registry_index_complete") == 1
+
+
+def test_a_copy_over_the_tree_that_puts_old_times_back_is_noticed_at_once(service, tmp_path):
+    """As tar does it, and rsync and cp -a: every folder has its modification time of before."""
+    tree = service.root / "docker"
+    body = json.dumps(signature(7)).encode()
+    subprocess.run(["cp", "-a", tree, tmp_path], check=True)
+    copy = open_storage(tmp_path)
+    for path, content in (
+        (copy.layout.blob(Digest.of(body)), body),
+        (copy.layout.revision(APP, Digest.of(body)), str(Digest.of(body)).encode()),
+        (copy.layout.current(APP, Tag("copied")), str(Digest.of(body)).encode()),
+        (copy.layout.current(Repository("copied/app"), Tag("v1")), str(Digest.of(body)).encode()),
+    ):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    subprocess.run(["cp", "-a", "--attributes-only", f"{tree}/.", tmp_path / "docker"], check=True)
+    listed(service)
+    with subprocess.Popen(["tar", "-C", tmp_path / "docker", "-c", "."], stdout=subprocess.PIPE) as packed:
+        subprocess.run(["tar", "-C", tree, "-x", "--preserve-permissions"], stdin=packed.stdout, check=True)
+    for _ in range(ASKED):
+        assert "copied/app" in json.loads(service.request("GET", "/v2/_catalog").body)["repositories"]
+        assert "copied" in json.loads(service.request("GET", f"/v2/{APP}/tags/list").body)["tags"]
+    assert "7" in listed(service)

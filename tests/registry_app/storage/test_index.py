@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from registry_app.index_keeper import RECONCILE_EVERY, IndexKeeper, is_due
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository
 from registry_app.storage import open_storage
+from registry_app.storage.file_clock import FINE_TICK
 from registry_app.storage.index import IndexState
 from registry_app.storage.index_database import SCHEMA
+from registry_app.storage.listings import version_of
 from registry_app.storage.manifests import Manifests
 from registry_app.storage.reconciliation import reconcile, seed
 from tests.registry_app.storage.pushing import APP, body_of, image, push_blob, push_document, push_image
@@ -46,10 +49,9 @@ def found(storage, repository=APP, subject=SUBJECT):
     return [one["digest"] for one in storage.referrers.list(repository, subject)]
 
 
-def age(storage, repository=APP):
-    """Makes the folders of revisions so old that their times are believed at once."""
-    for folder in storage.layout.revisions(repository).iterdir():
-        os.utime(folder, (1, 1))
+def age():
+    """Waits until the folders are so old that their times are believed at once."""
+    time.sleep(FINE_TICK)
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def never_read(monkeypatch):
 def test_after_a_start_nothing_is_read_again(storage, never_read):
     """What one process learnt, the next one knows."""
     signed = [str(sign(storage, number)) for number in range(3)]
-    age(storage)
+    age()
     assert found(storage) == sorted(signed)
     never_read()
     assert found(open_storage(storage.layout.root)) == sorted(signed)
@@ -80,7 +82,7 @@ def test_a_manifest_that_another_worker_pushed_is_found_at_once(storage):
 def test_a_manifest_of_another_registry_is_found_at_once(storage):
     """It writes to the tree and knows of no index."""
     age_of = [sign(storage, 1)]
-    age(storage)
+    age()
     assert found(storage) == [str(age_of[0])]
     body = body_of(signature(2))
     digest = Digest.of(body)
@@ -100,11 +102,11 @@ def test_a_manifest_comes_back_without_a_trace_in_its_folder_s_time(storage):
     body = content.read_bytes()
     content.unlink()
     link.unlink()
-    age(storage)
+    age()
     assert found(storage) == []
     content.write_bytes(body)
     link.write_text(str(digest))
-    age(storage)
+    age()
     assert found(storage) == [str(digest)]
 
 
@@ -154,7 +156,7 @@ def _empty(path):
 def test_an_index_that_is_harmed_is_made_anew_and_answers_are_right_meanwhile(storage, harm, running):
     """At rest, and while two processes use it."""
     digest = str(sign(storage, 1))
-    age(storage)
+    age()
     workers = [storage, open_storage(storage.layout.root)]
     assert [found(worker) for worker in workers] == [[digest], [digest]]
     reconcile(storage)
@@ -192,7 +194,7 @@ def test_what_is_in_memory_outlasts_attempts_to_use_the_file_again(storage, monk
     """Each attempt would cost the reading of every manifest, were it forgotten; the file is used once it can be."""
     digest = str(sign(storage, 1))
     storage.layout.index.mkdir()
-    age(storage)
+    age()
     assert found(storage) == [digest]
     storage.index._database._file_after = 0.0
     with monkeypatch.context() as reading:
@@ -249,8 +251,7 @@ def test_a_comparison_learns_all_and_the_next_process_begins_with_it(storage, ne
     push_image(storage, "v1")
     push_image(storage, "v1", repository=Repository("team/app/deep"))
     digest = str(sign(storage, 1))
-    for folder in storage.layout.repositories.glob("**/"):
-        os.utime(folder, (1, 1))
+    age()
     done = reconcile(storage)
     assert (done.repositories, done.tags, done.learnt) == (2, 2, 2)
     never_read()
@@ -265,8 +266,7 @@ def test_a_comparison_learns_all_and_the_next_process_begins_with_it(storage, ne
 def test_a_folder_that_changed_since_is_not_believed(storage):
     """By its time."""
     push_image(storage, "v1")
-    for folder in storage.layout.repositories.glob("**/"):
-        os.utime(folder, (1, 1))
+    age()
     reconcile(storage)
     (storage.layout.tags(APP) / "v2/current").mkdir(parents=True)
     (storage.layout.tags(APP) / "v2/current/link").write_text(str(SUBJECT))
@@ -278,15 +278,13 @@ def test_a_folder_that_changed_since_is_not_believed(storage):
 def test_a_lying_folder_is_seen_through_after_a_reindex(storage):
     """Every worker forgets what it remembered."""
     push_image(storage, "v1")
-    tags = storage.layout.tags(APP)
-    os.utime(tags, (1, 1))
+    push_image(storage, "v2")
+    tags = str(storage.layout.tags(APP))
     worker = open_storage(storage.layout.root)
     keeper = IndexKeeper(worker)
     keeper.look()
-    assert worker.tags.list(APP) == ["v1"]
-    (tags / "v2/current").mkdir(parents=True)
-    (tags / "v2/current/link").write_text(str(SUBJECT))
-    os.utime(tags, (1, 1))
+    worker.listings.forget_all()
+    worker.listings.seed([(tags, version_of(tags), ("v1",))])
     assert worker.tags.list(APP) == ["v1"], "else this tests nothing"
     storage.index.forget()
     assert storage.index.state().dirty
@@ -327,7 +325,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.root = Path(tempfile.mkdtemp())
-        self.workers = [open_storage(self.root), open_storage(self.root)]
+        self.workers = [self.opened(), self.opened()]
         for content in (b"{}", b"layer"):
             for repository in (APP, Repository("other")):
                 push_blob(self.workers[0], content, repository)
@@ -340,8 +338,15 @@ class Histories(RuleBasedStateMachine):
             worker.index.close()
         shutil.rmtree(self.root)
 
+    def opened(self):
+        """A worker that believes every time at once: `changed` sees to it that each is unlike all others."""
+        storage = open_storage(self.root)
+        for listings in (storage.listings, storage.referrers._listings):
+            listings._age_of = lambda _stamp: 60.0
+        return storage
+
     def changed(self, repository):
-        """Gives a folder a time of its own, of long ago: in a test all happens in one tick of the kernel's clock."""
+        """Gives a folder a time of its own: in a test all happens in one tick of the kernel's clock."""
         self.moment += 1
         for folder in self.workers[0].layout.revisions(repository).glob("*"):
             os.utime(folder, ns=(self.moment, self.moment))
@@ -386,7 +391,7 @@ class Histories(RuleBasedStateMachine):
     def a_worker_starts_anew(self, worker):
         """And begins with what the index holds."""
         self.workers[worker].index.close()
-        self.workers[worker] = open_storage(self.root)
+        self.workers[worker] = self.opened()
         seed(self.workers[worker])
 
     @rule(worker=st.integers(0, 1))

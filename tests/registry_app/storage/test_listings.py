@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 
 import pytest
 from hypothesis import settings
@@ -12,8 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from registry_app.oci.names import Repository
 from registry_app.storage import open_storage
+from registry_app.storage.file_clock import COARSE_TICK, FINE_TICK, FileClock, tick_of
 from registry_app.storage.files import Files
-from registry_app.storage.listings import STANDS_STILL, Listings
+from registry_app.storage.listings import Listings
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -37,14 +39,13 @@ def clock():
 @pytest.fixture
 def listings(tmp_path, clock):
     """Listings of the folders below tmp_path."""
-    return Listings(Files(tmp_path, drafts=tmp_path), clock=clock)
+    return Listings(Files(tmp_path, drafts=tmp_path), age_of=lambda _stamp: 0.0, clock=clock)
 
 
 def settle(listings, clock, folder):
-    """Looks at a folder, whose last change is as old as the clock says, until its names are believed."""
-    os.utime(folder, (clock.now, clock.now))
+    """Looks at a folder until its names are believed."""
     listings.names(folder)
-    clock.now += STANDS_STILL
+    clock.now += COARSE_TICK
     listings.names(folder)
 
 
@@ -79,15 +80,58 @@ def test_a_change_shows_at_the_next_look(listings, clock, tmp_path):
     assert listings.names(str(tmp_path)) == ()
 
 
-def test_a_change_that_leaves_the_same_time_shows_while_the_time_is_young(listings, clock, tmp_path):
-    """Two changes in one tick of the kernel's clock look like one."""
+def test_a_change_whose_time_was_put_back_shows_at_the_next_look(listings, clock, tmp_path):
+    """As tar, rsync and cp put it back when they copy over a tree."""
     (tmp_path / "a").mkdir()
+    settle(listings, clock, str(tmp_path))
     before = tmp_path.stat()
-    assert listings.names(str(tmp_path)) == ("a",)
     (tmp_path / "b").mkdir()
     os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    clock.now += STANDS_STILL - 0.1
     assert listings.names(str(tmp_path)) == ("a", "b")
+
+
+def test_a_time_is_believed_once_it_stood_still(listings, clock, tmp_path, monkeypatch):
+    """Two changes in one tick of the file system's clock look like one."""
+    (tmp_path / "a").mkdir()
+    monkeypatch.setattr("registry_app.storage.listings.version_of", lambda _folder: (1_000_001, 1, 1, 1))
+    assert listings.names(str(tmp_path)) == ("a",)
+    (tmp_path / "b").mkdir()
+    clock.now += FINE_TICK / 2
+    assert listings.names(str(tmp_path)) == ("a", "b")
+    (tmp_path / "c").mkdir()
+    clock.now += FINE_TICK / 2
+    assert listings.names(str(tmp_path)) == ("a", "b", "c")
+    (tmp_path / "impossible").mkdir()
+    assert listings.names(str(tmp_path)) == ("a", "b", "c")
+
+
+def test_a_time_of_long_ago_is_believed_at_the_first_look(tmp_path, monkeypatch):
+    """By the file system's own clock, so that a start costs each folder one reading."""
+    (tmp_path / "a").mkdir()
+    listings = Listings(Files(tmp_path, drafts=tmp_path), age_of=lambda _stamp: COARSE_TICK)
+    listings.names(str(tmp_path))
+    monkeypatch.setattr(Files, "names", lambda *_: pytest.fail("read again"))
+    assert listings.names(str(tmp_path)) == ("a",)
+
+
+def test_stamps_of_whole_seconds_are_believed_later():
+    """A file system that keeps times to two seconds gives many changes the same."""
+    assert tick_of(1_700_000_000_123_456_789) == FINE_TICK
+    assert tick_of(1_700_000_000_000_000_000) == tick_of(1_700_000_000_120_000_000) == COARSE_TICK
+
+
+@pytest.mark.parametrize("behind", [0.0, 300.0, -300.0])
+def test_ages_are_by_the_clock_of_the_file_system(tmp_path, behind):
+    """However far ours is from it."""
+    clock = FileClock(tmp_path, wall_clock=lambda: time.time() - behind)
+    stamp = time.time_ns()
+    assert 99.9 < clock.age_of(stamp - 100 * 10**9) < 102
+    assert clock.age_of(stamp + 100 * 10**9) < 0
+
+
+def test_where_the_file_system_can_not_be_asked_nothing_is_old(tmp_path):
+    """Then a time must stand still before our eyes."""
+    assert FileClock(tmp_path / "nowhere").age_of(0) == 0.0
 
 
 def test_a_folder_that_was_replaced_is_another_folder(listings, clock, tmp_path):
@@ -170,7 +214,7 @@ class Trees(RuleBasedStateMachine):
             shutil.rmtree(self.tree / name / part, ignore_errors=True)
         self.changed(self.tree / name / "_manifests")
 
-    @rule(seconds=st.sampled_from([0.0, 1.0, STANDS_STILL, 60.0]))
+    @rule(seconds=st.sampled_from([0.0, 1.0, COARSE_TICK, 60.0]))
     def time_passes(self, seconds):
         """Names may be believed from now on."""
         self.clock.now += seconds
