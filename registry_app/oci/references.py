@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_app.errors import RegistryError
 from registry_app.oci.digests import Digest
-from registry_app.oci.media_types import IMAGES, OCI_INDEX, OCI_MANIFEST
+from registry_app.oci.media_types import IMAGES, INDEXES, OCI_INDEX, OCI_MANIFEST, SCHEMA_1
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,14 +18,24 @@ _SIGNED_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """The digests in a manifest, and what a list of referrers tells about it."""
+    """The digests in a manifest, and what a list of referrers tells about it.
+
+    `stated`: the media type stands in it; else it is what such a manifest usually is.
+    """
 
     media_type: str
+    stated: bool = True
     blobs: frozenset[Digest] = frozenset()
     children: tuple[Digest, ...] = ()
     subject: Digest | None = None
     artifact_type: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def may_be(self, media_type: str) -> bool:
+        """Whether a descriptor may call it so: by its own type, or where it states none, by one of the same kind."""
+        if self.stated:
+            return media_type == self.media_type
+        return any({media_type, self.media_type} <= kind for kind in (IMAGES, INDEXES, SCHEMA_1))
 
 
 def parse_references(body: bytes) -> References:
@@ -42,6 +52,7 @@ def parse_references(body: bytes) -> References:
     annotations = document.get("annotations")
     return References(
         media_type=media_type,
+        stated=media_type == document.get("mediaType"),
         blobs=frozenset(_blobs(document, config)),
         children=tuple(_digests(document, "manifests", "digest")),
         subject=_digest(document["subject"], "digest") if document.get("subject") else None,

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.oci.digests import CANONICAL, Digest
-from registry_app.oci.manifests import LARGEST_MANIFEST, Manifest
-from registry_app.oci.references import References, parse_references
+from registry_app.oci.references import parse_references
 from registry_app.storage.failures import failures_told
 from registry_app.storage.links import has_link, linked_digests, remembered_links, write_link
+from registry_app.storage.needs import LARGEST_STORED, Needs, digests_used, require_size, require_type
 from registry_app.storage.remembered import Found, Remembered
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from registry_app.oci.descriptors import Descriptor
+    from registry_app.oci.manifests import Manifest
     from registry_app.oci.names import Reference, Repository, Tag
     from registry_app.storage.blobs import Contents
     from registry_app.storage.epochs import Epochs
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from registry_app.storage.trash import Trash
 
 log = logging.getLogger("registry.storage")
-# Upstream has no limit for what it reads; what it stored under an older limit is served.
-_LARGEST_STORED = 4 * LARGEST_MANIFEST
 # Together at most 32 MiB in each process; nearly all manifests are a kilobyte or two.
 _MOST_REMEMBERED = 2048
 _LARGEST_REMEMBERED = 16 * 1024
@@ -75,6 +73,7 @@ class Manifests:
         self._epochs = epochs
         self._trash = trash
         self._space = space
+        self._needs = Needs(layout, files, contents, trash=trash)
         self._revisions = remembered_links(files, layout.revision)
         self._stored = Remembered(self._read_stored, most=_MOST_REMEMBERED)
 
@@ -116,7 +115,7 @@ class Manifests:
         """The digest of the manifest, which is durable with all its tags when this returns.
 
         Raises DIGEST_INVALID if `reference` is another digest, MANIFEST_BLOB_UNKNOWN if the repository lacks what the
-        manifest refers to (which `sparse` allows), MANIFEST_INVALID if a size is wrong, STORAGE_FULL.
+        manifest refers to (which `sparse` allows), MANIFEST_INVALID if a size or type is wrong, STORAGE_FULL.
         """
         digest = Digest.of(manifest.body, reference.algorithm if isinstance(reference, Digest) else CANONICAL)
         if isinstance(reference, Digest) and digest != reference:
@@ -124,10 +123,11 @@ class Manifests:
         names = sorted({*tags} if isinstance(reference, Digest) else {reference, *tags})
         with failures_told():
             self._space.require_room(len(manifest.body))
-            inner = self._inside(manifest.children)
-            used = {digest, *_digests(manifest, inner)}
+            inner = self._needs.inside(manifest.children)
+            used = {digest, *digests_used(manifest, inner)}
             with self._locks.using(repository, used), self._epochs.referring_to(used):
-                missing = self._missing(repository, manifest, inner)
+                self._check_subject(repository, manifest.subject)
+                missing = self._needs.missing(repository, manifest, inner)
                 if missing and not sparse:
                     raise RegistryError(ErrorCode.MANIFEST_BLOB_UNKNOWN, digests=missing[:20])
                 self._contents.store(manifest.body, digest)
@@ -187,76 +187,14 @@ class Manifests:
         return Found(stored, self._layout.blob(digest), file, keep=len(body) <= _LARGEST_REMEMBERED)
 
     def _read_checked(self, digest: Digest) -> tuple[bytes, os.stat_result]:
-        body, file = self._contents.read(digest, limit=_LARGEST_STORED)
+        body, file = self._contents.read(digest, limit=LARGEST_STORED)
         if Digest.of(body, digest.algorithm) != digest:
             raise ValueError("the content does not match its digest")
         return body, file
 
-    def _inside(self, children: Iterable[Descriptor]) -> dict[Digest, References]:
-        """What the manifests in an index refer to, down to the last: all of it must be there, and stay."""
-        found: dict[Digest, References] = {}
-        waiting = [child.digest for child in children]
-        while waiting:
-            digest = waiting.pop()
-            blob = None if digest in found else self._contents.find(digest)
-            if blob is None:
-                continue
-            try:
-                found[digest] = parse_references(self._files.read(blob.path, limit=_LARGEST_STORED))
-            except (FileNotFoundError, ValueError):
-                continue  # no manifest; whether that matters is told by whoever refers to it
-            waiting += found[digest].children
-        return found
-
-    def _missing(self, repository: Repository, manifest: Manifest, inner: Mapping[Digest, References]) -> list[str]:
-        """What a manifest refers to and the repository lacks; the lease of the rest is renewed."""
-        missing = [one for one in manifest.blobs if not one.lies_elsewhere and not self._has_blob(repository, one)]
-        missing += [one for one in manifest.children if not self._has_child(repository, one)]
-        gone = [str(one.digest) for one in missing]
-        if gone or not inner:
-            return gone
-        return [str(digest) for digest in _digests_of(inner) if not self._take_back(repository, digest, inner)]
-
-    def _has_blob(self, repository: Repository, wanted: Descriptor) -> bool:
-        return self._has(self._layout.layer(repository, wanted.digest), wanted)
-
-    def _has_child(self, repository: Repository, wanted: Descriptor) -> bool:
-        return self._has(self._layout.revision(repository, wanted.digest), wanted)
-
-    def _take_back(self, repository: Repository, digest: Digest, inner: Mapping[Digest, References]) -> bool:
-        """Keeps what a child refers to; False only if a collection took it and nobody has it any more.
-
-        What the repository never had, or somebody deleted, does not keep an index from being pushed.
-        """
-        path = self._layout.revision if digest in inner else self._layout.layer
-        link = path(repository, digest)
-        if has_link(self._files, link, digest) or self._trash.take_back(link):
-            self._contents.renew_lease(link)
-            found = self._contents.find(digest)
-            if found is None:
-                return False
-            self._contents.renew_lease(found.path)
-        return True
-
-    def _has(self, link: Path, wanted: Descriptor) -> bool:
-        if not has_link(self._files, link, wanted.digest) and not self._trash.take_back(link):
-            return False
-        found = self._contents.find(wanted.digest)
-        if found is None:
-            return False
-        if found.size != wanted.size:
-            reason = f"{wanted.digest} has {found.size} bytes, the manifest says {wanted.size}"
-            raise RegistryError(ErrorCode.MANIFEST_INVALID, reason=reason)
-        self._contents.renew_lease(link)
-        self._contents.renew_lease(found.path)
-        return True
-
-
-def _digests(manifest: Manifest, inner: Mapping[Digest, References]) -> set[Digest]:
-    """Everything that a manifest refers to, directly or through its children."""
-    direct = (one.digest for one in (*manifest.blobs, *manifest.children))
-    return {*direct, *_digests_of(inner)}
-
-
-def _digests_of(inner: Mapping[Digest, References]) -> set[Digest]:
-    return {digest for one in inner.values() for digest in (*one.blobs, *one.children)}
+    def _check_subject(self, repository: Repository, wanted: Descriptor | None) -> None:
+        """A subject may come later or never; what is there must be as it is described."""
+        found = self._read(repository, wanted.digest) if wanted else None
+        if wanted and found:
+            require_size(wanted, found.size)
+            require_type(wanted, parse_references(found.body))

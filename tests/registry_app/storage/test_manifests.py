@@ -7,7 +7,7 @@ import pytest
 from registry_app.errors import ErrorCode
 from registry_app.oci.digests import Digest
 from registry_app.oci.manifests import parse_manifest
-from registry_app.oci.media_types import OCI_INDEX, OCI_MANIFEST
+from registry_app.oci.media_types import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from registry_app.oci.names import Repository, Tag
 from tests.registry_app.storage.pushing import (
     APP,
@@ -86,6 +86,50 @@ def test_an_index_needs_its_children(storage):
     push_document(storage, child)
     push_document(storage, index(child), "multi")
     assert storage.manifests.get(APP, Tag("multi")).media_type == OCI_INDEX
+
+
+def called(child, media_type):
+    """The document of an index that calls its child so."""
+    return {**index(), "manifests": [descriptor(body_of(child), media_type)]}
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_child_under_another_type_is_refused(storage, sparse):
+    """Clients choose among children by what the index says that they are."""
+    push_image(storage)
+    for media_type in (OCI_INDEX, DOCKER_MANIFEST, "text/plain"):
+        with refused(ErrorCode.MANIFEST_INVALID):
+            push_document(storage, called(image(), media_type), "multi", sparse=sparse)
+    push_document(storage, called(image(), OCI_MANIFEST), "multi", sparse=sparse)
+
+
+def test_a_child_that_states_no_type_may_be_called_either_of_its_kind(storage):
+    """It was pushed under one of them, which the tree does not keep."""
+    child = image()
+    del child["mediaType"]
+    push_image(storage)
+    storage.manifests.put(APP, Tag("plain"), parse_manifest(body_of(child), DOCKER_MANIFEST))
+    push_document(storage, called(child, OCI_MANIFEST), "multi")
+    push_document(storage, called(child, DOCKER_MANIFEST), "multi")
+    with refused(ErrorCode.MANIFEST_INVALID):
+        push_document(storage, called(child, OCI_INDEX), "multi")
+
+
+def test_a_child_of_another_repository_is_not_looked_at(storage):
+    """Who may not read it learns nothing of it from an index that may be sparse."""
+    push_image(storage, repository=Repository("private"))
+    push_document(storage, called(image(), OCI_INDEX), "multi", sparse=True)
+
+
+def test_a_subject_that_is_there_must_be_as_it_is_described(storage):
+    """By its size and its type; one that comes later may be anything."""
+    push_image(storage, "v1")
+    right = descriptor(body_of(image()), OCI_MANIFEST)
+    push_document(storage, image(subject=right))
+    for wrong in ({**right, "size": 1}, {**right, "mediaType": OCI_INDEX}):
+        with refused(ErrorCode.MANIFEST_INVALID):
+            push_document(storage, image(subject=wrong))
+    push_document(storage, image(subject=descriptor(b"later", OCI_MANIFEST)))
 
 
 def test_a_manifest_under_another_digest_is_refused(storage):

@@ -21,9 +21,11 @@ from tests.registry_app.storage.pushing import (
     push_image,
 )
 
+SIZE = len(body_of(image()))
 
-def signature_of(subject, size=2, **more):
-    """The document of a signature."""
+
+def signature_of(subject, size=SIZE, **more):
+    """The document of a signature of what `push_image` pushes, or of something of another size."""
     described = {"mediaType": OCI_MANIFEST, "digest": str(subject), "size": size}
     return image(artifactType="a/sig", subject=described, **more)
 
