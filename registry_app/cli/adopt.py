@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.cli.output import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,14 +38,14 @@ def command(config: str | None, owner: str, dry_run: bool) -> None:  # noqa: FBT
         _fail(f"{root} is no folder: mount the volume there")
     strangers = [path for path in entries_below(root) if _owner(path) != (uid, gid)]
     if dry_run:
-        click.echo(f"{len(strangers)} files and folders below {root} would change their owner to {uid}:{gid}")
+        tell(f"{len(strangers)} files and folders below {root} would change their owner to {uid}:{gid}")
         return
     for path in strangers:
         try:
             os.chown(path, uid, gid, follow_symlinks=False)
         except PermissionError:
             _fail(f"{path}: not permitted: run this as root (docker run --user 0 …)")
-    click.echo(f"{len(strangers)} files and folders below {root} belong to {uid}:{gid} now")
+    tell(f"{len(strangers)} files and folders below {root} belong to {uid}:{gid} now")
 
 
 def entries_below(root: Path) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from functools import partial
 import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.cli.output import tell
 
 # What Go's strconv.ParseBool takes, and so upstream's command line.
 _TRUE, _FALSE = {"1", "t", "T", "true", "True", "TRUE"}, {"0", "f", "F", "false", "False", "FALSE"}
@@ -58,14 +59,14 @@ def command(
 
     settings = settings_or_exit(config)
     policy = policy_of(settings, untagged=delete_untagged or None, grace=grace, trash=0 if no_trash else None)
-    observer = Progress(partial(click.echo, err=True)) if quiet else Telling(click.echo)
+    observer = Progress(partial(click.echo, err=True)) if quiet else Telling(tell)
     with storage_or_exit(settings) as storage:
         report = (plan_collection if dry_run else collect)(storage, policy, observer)
     did = "would remove" if dry_run else "removed"
-    click.echo(
+    tell(
         f"{did} {report.removed_blobs} blobs, {report.removed_links} layer links, {report.removed_manifests} manifests "
         f"and {report.removed_uploads} uploads: {report.freed_bytes} bytes in {report.finished - report.started:.1f} s"
         f"; {report.kept_for_now} kept for now"
     )
     if not dry_run and not no_trash and (report.removed_blobs or report.removed_links or report.removed_manifests):
-        click.echo(f"in the trash as {report.run}: registry trash restore {report.run} {settings.source}")
+        tell(f"in the trash as {report.run}: registry trash restore {report.run} {settings.source}")

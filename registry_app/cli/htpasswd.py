@@ -15,6 +15,7 @@ import click
 
 from registry_app.auth.htpasswd import NO_USERS
 from registry_app.auth.user_names import check_user_name
+from registry_app.cli.output import tell
 
 # bcrypt reads no further; a longer password would be cut in silence.
 LONGEST_PASSWORD = 72
@@ -69,7 +70,7 @@ def command(  # noqa: PLR0917 - click hands every flag over
     _check_user(user)
     line = f"{user}:{bcrypt.hashpw(password, bcrypt.gensalt(cost)).decode()}"
     if file is None:
-        click.echo(line + "\n")
+        tell(line + "\n")
     else:
         _put(file, user, line, create=create)
 

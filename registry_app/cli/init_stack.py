@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from registry_app.cli.output import tell
+
 # The folders of the image that volumes are mounted over; the Dockerfile gives them to the registry's user.
 ROOT = Path("/stack")
 
@@ -49,8 +51,8 @@ def command(
         done = first_start.prepare(places, wishes, now=dt.datetime.now(dt.UTC))
     except (first_start.FirstStartError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"made {', '.join(done)}" if done else "nothing to make: all is there")
+    tell(f"made {', '.join(done)}" if done else "nothing to make: all is there")
     if (places.keep / "admin_password").exists():
         container = f"{project or 'PROJECT'}-init-1"
-        click.echo(f"the first password:         docker cp {container}:{places.keep / 'admin_password'} .")
-        click.echo(f"the CA that clients trust:  docker cp {container}:{places.certs / 'ca.crt'} .")
+        tell(f"the first password:         docker cp {container}:{places.keep / 'admin_password'} .")
+        tell(f"the CA that clients trust:  docker cp {container}:{places.certs / 'ca.crt'} .")

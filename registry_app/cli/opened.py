@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from registry_app.errors import RegistryError
 from registry_app.storage import Storage, open_storage
+from registry_app.storage.rights import why_barred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,9 @@ def storage_or_exit(settings: RegistrySettings) -> Iterator[Storage]:
         click.echo(f"error: {error.message}", err=True)
         raise SystemExit(1) from None
     except OSError as error:
-        click.echo(f"error: {error.strerror}: {error.filename or root}", err=True)
-        click.echo("hint: run it as the user that the registry runs as, on the host that has the storage", err=True)
+        if error.filename is None:  # no file of the store's: what reads our output has left, or can't take more
+            raise
+        why = why_barred(Path(error.filename)) if isinstance(error, PermissionError) else None
+        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        click.echo(f"hint: {why or 'run it on the host that has the storage'}", err=True)
         raise SystemExit(1) from None

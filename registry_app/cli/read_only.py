@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.cli.output import tell
 from registry_app.storage.layout import Layout
 
 
@@ -31,4 +32,4 @@ def command(state: str, config: str | None) -> None:
         click.echo(f"read-only: {marker}: {error.strerror}", err=True)
         raise SystemExit(1) from None
     configured = " (by storage.maintenance.readonly too)" if settings.storage.read_only else ""
-    click.echo(f"read-only mode is {'on' if marker.exists() or configured else 'off'}{configured}")
+    tell(f"read-only mode is {'on' if marker.exists() or configured else 'off'}{configured}")

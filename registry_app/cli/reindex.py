@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.cli.output import tell
 
 PATIENCE = 300.0  # seconds
 
@@ -35,7 +36,7 @@ def command(config: str | None) -> None:
             done = reconcile(storage)
         known, referrers = storage.index.count()
         state = storage.index.state()
-    click.echo(
+    tell(
         f"reindexed {done.repositories} repositories, {done.tags} tags, {known} manifests and {referrers} referrers "
         f"in {done.seconds:.1f} s"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.cli.output import tell
 
 
 @click.command(short_help="Read every blob again and put damaged ones away.")
@@ -26,9 +27,9 @@ def command(rate: float | None, config: str | None) -> None:
     bytes_a_second = settings.scrub.rate if rate is None else int(rate * 1024 * 1024)
     with storage_or_exit(settings) as storage:
         report = scrub(storage, rate=bytes_a_second or None)
-    click.echo(f"checked {report.checked_blobs} blobs, {report.checked_bytes} bytes: {len(report.damaged)} damaged")
+    tell(f"checked {report.checked_blobs} blobs, {report.checked_bytes} bytes: {len(report.damaged)} damaged")
     for digest in report.damaged:
-        click.echo(f"damaged: {digest}")
+        tell(f"damaged: {digest}")
     for name in report.affected:
-        click.echo(f"affected: {name} (push it again)")
+        tell(f"affected: {name} (push it again)")
     raise SystemExit(1 if report.damaged else 0)

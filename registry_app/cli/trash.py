@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.cli.output import tell
 
 if TYPE_CHECKING:
     from registry_app.storage import Storage
@@ -32,7 +33,7 @@ def list_runs(config: str | None) -> None:
     with storage_or_exit(settings_or_exit(config)) as storage:
         for run in storage.trash.runs():
             files, size = storage.trash.extent(run)
-            click.echo(f"{run}  {files} files  {size} bytes")
+            tell(f"{run}  {files} files  {size} bytes")
 
 
 @command.command("restore")
@@ -49,7 +50,7 @@ def restore(run: str, config: str | None) -> None:
                 click.echo("error: a collection is running: try again when it has ended", err=True)
                 raise SystemExit(1)
             restored = storage.trash.restore(run)
-        click.echo(f"restored {restored} files")
+        tell(f"restored {restored} files")
 
 
 @command.command("empty")
@@ -65,7 +66,7 @@ def empty(*, run: str | None, everything: bool, config: str | None) -> None:
     with storage_or_exit(settings_or_exit(config)) as storage:
         for name in storage.trash.runs() if everything else [_require(storage, run or "")]:
             storage.trash.empty(name)
-            click.echo(f"removed {name}")
+            tell(f"removed {name}")
 
 
 def _require(storage: Storage, run: str) -> str:
