@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from registry_app.errors import RegistryError
+from registry_app.storage.failures import told
 from registry_app.storage.index import IndexState
 from registry_app.storage.reconciliation import reconcile, seed
 
@@ -20,7 +21,7 @@ LOOK_EVERY = 1.0  # seconds
 RECONCILE_EVERY = 300.0
 """Seconds from one comparison with the whole tree to the next."""
 TRIED_AGAIN_AFTER = 60.0
-"""Seconds from a comparison whose result could not be kept to the next."""
+"""Seconds from a comparison that failed, or whose result could not be kept, to the next."""
 RECONCILE_TIMES = 50
 """And not before so many times as long as the last one took."""
 
@@ -51,8 +52,10 @@ class IndexKeeper:
         while not self._stopping.wait(LOOK_EVERY):
             try:
                 self.look()
-            except (OSError, RegistryError):
-                log.exception("the index was not compared with the tree")
+            except (OSError, RegistryError) as error:
+                self._not_before = time.monotonic() + TRIED_AGAIN_AFTER
+                reason = told(error) if isinstance(error, OSError) else error
+                log.warning("the index was not compared with the tree: %s", reason.message)
 
     def look(self) -> bool:
         """Forgets what it was told to forget; compares if that is due and nobody else does. Whether it did."""
@@ -60,7 +63,7 @@ class IndexKeeper:
         try:
             if index.fingerprint() != self._fingerprint:
                 self._read_state()
-            if not is_due(self._state, self._storage.clock()) or time.monotonic() < self._not_before:
+            if time.monotonic() < self._not_before or not is_due(self._state, self._storage.clock()):
                 return False
             with self._storage.locks.reconciling() as alone:
                 self._read_state()

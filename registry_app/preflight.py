@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry_app.storage import open_storage
+from registry_app.storage.layout import Layout
+from registry_app.storage.rights import why_barred
+from registry_app.storage.survey import survey
 from registry_app.tls import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from registry_app.settings import RegistrySettings
+
+# A start should not wait for it: what lies deeper is named by `registry check`.
+_LOOKED_INTO, _LOOKED_AT = 300, 1000
 
 
 def find_obstacles(settings: RegistrySettings) -> Iterator[str]:
@@ -42,20 +47,14 @@ def find_worries(settings: RegistrySettings) -> Iterator[str]:
         why = _why_unreadable(path) if path is not None else None
         if why is not None:
             yield f"{key}: {path}: {why}: {consequence}"
-    repositories = settings.storage.root / "docker/registry/v2/repositories"
-    if repositories.exists() and not os.access(repositories, os.W_OK):
-        yield f"pushes will fail: {settings.storage.root} is not this user's: run `registry adopt` as root, once"
+    yield from map(str, survey(Layout(settings.storage.root), folders=_LOOKED_INTO, breadth=_LOOKED_AT))
 
 
 def _storage_obstacle(root: Path, error: OSError) -> str:
-    text = f"storage.filesystem.rootdirectory: {error.filename or root}: {error.strerror}"
-    if isinstance(error, PermissionError):
-        owner = f"{os.geteuid()}:{os.getegid()}"
-        text += (
-            f": the service runs as {owner} and may not write there; if registry:2 or registry:3 kept the volume, "
-            f"run `registry adopt --owner {owner}` as root, once, with the old one stopped"
-        )
-    return text
+    place = Path(error.filename or root)
+    text = f"storage.filesystem.rootdirectory: {place}: {error.strerror}"
+    why = why_barred(place) if isinstance(error, PermissionError) else None
+    return text if why is None else f"{text}: {why} (with the old registry stopped, if one kept the volume)"
 
 
 def _why_unreadable(path: Path) -> str | None:

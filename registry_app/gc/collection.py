@@ -19,6 +19,7 @@ from registry_app.gc.runs import record_run
 from registry_app.gc.snapshot import take_snapshot
 from registry_app.gc.stale import remove_drafts, stale_uploads
 from registry_app.gc.sweep import Rehearsal, Sweeper
+from registry_app.storage.survey import REMEDY
 from registry_app.storage.trash import time_of
 
 if TYPE_CHECKING:
@@ -84,12 +85,22 @@ class _Collection:
         for repository in self.storage.repositories.all():
             self.report.repositories += 1
             self._collect_links(repository)
+        self._require_no_detours()
         self._collect_blobs()
         if self.policy.stale_upload is not None:
             self._collect_uploads(self.policy.stale_upload)
 
+    def _require_no_detours(self) -> None:
+        """Raises UNSUPPORTED if a symbolic link was met: nobody knows what the manifests behind it need."""
+        inside = str(self.storage.layout.repositories)
+        for link in self.storage.files.detours():
+            if link.startswith(inside):
+                message = f"{link} is a symbolic link: images behind it may need any blob, so nothing is removed: "
+                raise RegistryError(ErrorCode.UNSUPPORTED, message=message + REMEDY)
+
     def _collect_manifests(self, repository: Repository) -> None:
         snapshot = take_snapshot(self.storage, repository, with_tags=True)
+        self._require_no_detours()
         keepers = heirs(snapshot)
         alive: set[Digest] = set()
         for decision in decide_manifests(snapshot, self.policy):
@@ -133,6 +144,7 @@ class _Collection:
 
     def _look_at(self, repository: Repository) -> RepositorySnapshot:
         snapshot = take_snapshot(self.storage, repository, with_tags=False)
+        self._require_no_detours()
         left = self.hands.left_of(repository, snapshot.revisions)
         if unreadable := [digest for digest, revision in left.items() if revision.references is None]:
             log.warning("%s keeps everything: %s. Push it again, or delete it", repository, _unreadable(unreadable))

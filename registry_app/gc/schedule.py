@@ -16,6 +16,7 @@ from registry_app.gc.observers import Progress
 from registry_app.gc.runs import last_run
 from registry_app.gc.scrub import scrub
 from registry_app.gc.stale import purge_uploads
+from registry_app.storage.failures import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +116,7 @@ def _attempt(kind: str, run: Callable[[], None]) -> bool:
         if error.code is not ErrorCode.UNAVAILABLE:
             log.warning("%s failed: %s", kind, error.message)
         return False
-    except OSError:
-        log.exception("%s failed", kind)
+    except OSError as error:
+        log.error("%s failed: %s", kind, told(error).message)  # noqa: TRY400 - the rest was logged where it was told
         return False
     return True

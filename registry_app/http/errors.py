@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import falcon
 
 from registry_app.errors import ErrorCode, RegistryError
+from registry_app.storage.failures import told
 
 if TYPE_CHECKING:
     from falcon import App, Request, Response
@@ -29,6 +30,7 @@ def install_error_handlers(app: App[Request, Response]) -> None:
     app.add_error_handler(Exception, _unexpected)
     app.add_error_handler(falcon.HTTPError, _of_falcon)
     app.add_error_handler(RegistryError, _of_registry)
+    app.add_error_handler(OSError, _of_storage)
     app.add_error_handler(ConnectionError, _client_left)
 
 
@@ -52,6 +54,10 @@ def write_error(resp: Response, error: RegistryError) -> None:
 
 def _of_registry(_req: Request, resp: Response, error: RegistryError, _params: dict[str, Any]) -> None:
     write_error(resp, error)
+
+
+def _of_storage(_req: Request, resp: Response, error: OSError, _params: dict[str, Any]) -> None:
+    write_error(resp, told(error))
 
 
 def _of_falcon(_req: Request, resp: Response, error: falcon.HTTPError, _params: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import stat as stat_modes
 import uuid
@@ -22,6 +23,9 @@ LINK_MODE = 0o644
 FOLDER_MODE = 0o755
 _TRIES = 8
 _READ = 64 * 1024
+_MOST_DETOURS = 1000
+
+log = logging.getLogger("registry.storage")
 
 
 class Files:
@@ -33,6 +37,11 @@ class Files:
     def __init__(self, *tops: Path, drafts: Path) -> None:
         self._tops = frozenset(tops)
         self._drafts = drafts
+        self._detours: dict[str, None] = {}
+
+    def detours(self) -> list[str]:
+        """The symbolic links that were met, or lay on the way to what was asked for; they are not followed."""
+        return [link for link in list(self._detours) if os.path.islink(link)]  # noqa: PTH114 - as they were found
 
     def open(self, path: Path, flags: int = os.O_RDONLY) -> int:
         """A file descriptor of exactly this path; FileNotFoundError if any part of it is a symbolic link."""
@@ -46,6 +55,7 @@ class Files:
             if os.readlink(f"/proc/self/fd/{descriptor}") == str(path):  # noqa: PTH115 - a Path for each open would cost more than the open
                 return descriptor
             os.close(descriptor)  # replaced or moved at this moment, or reached through a planted link
+        self._note(path)
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
     def stat(self, path: Path) -> os.stat_result | None:
@@ -90,7 +100,7 @@ class Files:
 
     def names(self, folder: Path) -> list[str]:
         """Names of the folders in a folder, in no order; empty if it does not exist."""
-        return [entry.name for entry in self.entries(folder) if entry.is_dir(follow_symlinks=False)]
+        return self._folders(folder, self.entries(folder))
 
     def entries(self, folder: Path) -> list[os.DirEntry[str]]:
         """What lies in a folder; their `path` means nothing."""
@@ -112,14 +122,30 @@ class Files:
             return
         try:
             with os.scandir(descriptor) as entries:
-                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+                names = self._folders(folder, list(entries))
             for name in names:
                 with contextlib.suppress(FileNotFoundError):
                     found = os.stat(f"{name}/{leaf}", dir_fd=descriptor, follow_symlinks=False)
                     if stat_modes.S_ISREG(found.st_mode):
                         yield name, found
+                    elif stat_modes.S_ISLNK(found.st_mode):
+                        self._note(folder / name / leaf)
         finally:
             os.close(descriptor)
+
+    def _folders(self, folder: Path, entries: list[os.DirEntry[str]]) -> list[str]:
+        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        if len(names) < len(entries):
+            for entry in entries:
+                if entry.is_symlink():
+                    self._note(folder / entry.name)
+        return names
+
+    def _note(self, path: Path) -> None:
+        link = next((str(place) for place in (*reversed(path.parents), path) if place.is_symlink()), None)
+        if link is not None and link not in self._detours and len(self._detours) < _MOST_DETOURS:
+            self._detours[link] = None
+            log.warning("%s is a symbolic link, and nothing behind it is served: see `registry check`", link)
 
     def write(self, path: Path, content: bytes) -> None:
         """Creates or replaces a file in one step: afterwards it is on disk, or the old state is."""

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 
 class Layout:
-    """Paths below one root folder, which is resolved once.
+    """Paths below one root folder, which is resolved once, as is the way to the tree and to our own folder in it.
 
     Each path is joined in one step: every `/` between Path objects costs as much as a system call.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self.tree = self.root / "docker" / "registry" / "v2"
+        self.tree = (self.root / "docker" / "registry" / "v2").resolve()
         self.blobs = self.tree / "blobs"
         self.repositories = self.tree / "repositories"
-        self.own = self.root / "stackgen"
+        self.own = (self.root / "stackgen").resolve()
         self.locks = self.own / "locks"
         self.epoch = self.own / "epoch"
         self.read_only = self.own / "read-only"

@@ -18,6 +18,7 @@ from registry_app.gc.schedule import Schedule, run_due
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository, Tag
 from registry_app.storage import open_storage
+from registry_app.storage.listings import version_of
 from registry_app.storage.locks import try_lock
 from tests.registry_app.storage.pushing import (
     APP,
@@ -60,21 +61,39 @@ def test_what_images_need_stays_and_the_rest_goes(storage):
 
 
 def test_images_that_a_remembered_list_does_not_show_keep_their_blobs(storage):
-    """A copy over the tree puts old times back on folders: lists may lag until a reindex, a collection must not."""
-    old = [storage.layout.repositories, storage.layout.tags(APP)]
-    push_image(storage, "v1", layers=(b"1",))
-    for folder in old:
-        os.utime(folder, (1, 1))
-    assert (storage.repositories.list(), storage.tags.list(APP)) == (["team/app"], ["v1"])
+    """Lists on a file system whose times lie may lag until a reindex, a collection must not."""
     other = open_storage(storage.layout.root)
+    push_image(storage, "v1", layers=(b"1",))
     push_image(other, "v2", layers=(b"2",))
     push_image(other, "v1", Repository("zoo"), layers=(b"3",))
-    for folder in old:
-        os.utime(folder, (1, 1))
+    lies = {str(storage.layout.repositories): ("team",), str(storage.layout.tags(APP)): ("v1",)}
+    storage.listings.seed([(folder, version_of(folder), names) for folder, names in lies.items()])
     assert (storage.repositories.list(), storage.tags.list(APP)) == (["team/app"], ["v1"]), "else this tests nothing"
     report = run(storage, UNTAGGED)
     assert (report.removed_blobs, report.removed_manifests) == (0, 0)
     assert all(is_stored(storage, content) for content in (b"1", b"2", b"3"))
+
+
+@pytest.mark.parametrize(
+    "moved",
+    ["", "_manifests", "_manifests/revisions", "_manifests/revisions/sha256", "_manifests/tags", "_manifests/tags/v1"],
+)
+def test_nothing_is_removed_while_a_symbolic_link_hides_manifests(storage, tmp_path, moved):
+    """Somebody moved them to another disk: they are not served, and what they need stays for when they are back."""
+    push_image(storage, "v1", layers=(b"1",))
+    push_image(storage, "v1", Repository("zoo"), layers=(b"2",))
+    before = {path for path in storage.layout.tree.rglob("*") if path.is_file()}
+    place = storage.layout.repository(APP) / moved
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    with refused(ErrorCode.UNSUPPORTED) as caught:
+        run(storage, UNTAGGED)
+    assert f"{place} is a symbolic link" in caught.value.message
+    place.unlink()
+    (tmp_path / "elsewhere").rename(place)
+    assert {path for path in storage.layout.tree.rglob("*") if path.is_file()} == before
+    report = run(storage, UNTAGGED)
+    assert (report.removed_blobs, report.removed_manifests) == (0, 0)
 
 
 def test_a_deleted_image_frees_its_room(storage):

@@ -1,0 +1,50 @@
+"""Whether this process may use its own files, and what to type where it may not."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PASS = os.X_OK
+READ = os.R_OK
+CHANGE = os.R_OK | os.W_OK
+ENTER = os.R_OK | os.W_OK | os.X_OK
+
+
+def why_barred(path: Path) -> str | None:
+    """Why this process can't use a file or folder of its store, and what to do; None if it can.
+
+    A path that does not exist is judged by the folder that it would be made in. The topmost obstacle is named.
+    """
+    places = [place for place in (*reversed(path.parents), path) if os.path.lexists(place)]
+    for place in places[:-1]:
+        if not may(place, PASS):
+            return obstacle(place)
+    return None if may(places[-1], ENTER if places[-1].is_dir() else CHANGE) else obstacle(places[-1])
+
+
+def may(place: Path | str, wanted: int) -> bool:
+    """Whether the rights of a file or folder let this process do so; a read-only disk is no matter of rights."""
+    if os.access(place, wanted, effective_ids=True):
+        return True
+    try:
+        return bool(os.statvfs(place).f_flag & os.ST_RDONLY) and os.access(place, wanted & ~os.W_OK, effective_ids=True)
+    except OSError:
+        return False
+
+
+def obstacle(place: Path) -> str:
+    """Whose a file or folder is, who we are, and the command that mends it."""
+    try:
+        found = place.stat()
+    except OSError as error:
+        return f"{place}: {error.strerror}"
+    owner, ours = f"{found.st_uid}:{found.st_gid}", f"{os.geteuid()}:{os.getegid()}"
+    text = f"{place} belongs to {owner} with the mode {stat.S_IMODE(found.st_mode):04o}, and the service runs as {ours}"
+    if found.st_uid == os.geteuid():
+        return f"{text}: run `chmod u+rwX {place}`"
+    return f"{text}: run `registry adopt --owner {ours}` as root, once"
