@@ -31,9 +31,8 @@ def storage_or_exit(settings: RegistrySettings) -> Iterator[Storage]:
         click.echo(f"error: {error.message}", err=True)
         raise SystemExit(1) from None
     except OSError as error:
-        if error.filename is None:  # no file of the store's: what reads our output has left, or can't take more
-            raise
-        why = why_barred(Path(error.filename)) if isinstance(error, PermissionError) else None
-        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        place = Path(error.filename or root)
+        why = why_barred(place) if isinstance(error, PermissionError) else None
+        click.echo(f"error: {place}: {error.strerror}", err=True)
         click.echo(f"hint: {why or 'run it on the host that has the storage'}", err=True)
         raise SystemExit(1) from None

@@ -119,9 +119,12 @@ class Listings:
 
 
 def version_of(folder: str) -> Version | None:
-    """What changes with each entry that comes or goes, its stamp first; None if there is no such folder."""
+    """What changes with each entry that comes or goes, its stamp first; None if there is no such folder.
+
+    Raises OSError where that can't be told.
+    """
     try:
         found = os.stat(folder, follow_symlinks=False)  # noqa: PTH116 - a Path for each folder costs more than the call
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_ctime_ns, found.st_mtime_ns, found.st_ino, found.st_dev

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry_app.storage.rights import CHANGE, ENTER, READ, may, obstacle
+from registry_app.storage.rights import CHANGE, ENTER, READ, may, obstacle, why_barred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,10 @@ class Hindrance:
 
 def survey(layout: Layout, *, folders: int | None = None, breadth: int | None = None) -> Iterator[Hindrance]:
     """Hindrances from the top of the store down, in at most so many folders, and so many entries of each."""
+    for top in (layout.tree, layout.own):
+        if (why := why_barred(top)) is not None:
+            yield Hindrance(text=why, is_link=False)
+            return
     waiting = deque([layout.tree, layout.own])
     for _ in iter(int, 1) if folders is None else range(folders):
         if not waiting:

@@ -94,7 +94,7 @@ def _is_tag(folder: str, name: str) -> bool:
     """Whether a folder is a tag: an interrupted push or delete, or another registry, leaves some that are none."""
     try:
         found = os.stat(f"{folder}/{name}/current/link", follow_symlinks=False)  # noqa: PTH116 - faster by far
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return found.st_size > 0 and _parse(name) is not None
 

@@ -55,7 +55,7 @@ def test_what_is_no_request_is_answered_with_an_oci_error(registry, name):
     assert SECRET not in registry.log.read_text()
 
 
-def put(registry, *headers, user="alice:secret"):
+def put(*headers, user="alice:secret"):
     """The head of a push of a manifest."""
     login = f"Authorization: Basic {b64encode(user.encode()).decode()}"
     return head("PUT", "/v2/a/manifests/1", f"Content-Type: {OCI_MANIFEST}", login, *headers)
@@ -63,14 +63,14 @@ def put(registry, *headers, user="alice:secret"):
 
 def test_a_manifest_that_is_too_large_is_refused_before_it_travels(registry):
     """A client that asks first is told 413, not to go on."""
-    answer = raw(registry, put(registry, "Expect: 100-continue", "Content-Length: 99999999999"), shut=False)
+    answer = raw(registry, put("Expect: 100-continue", "Content-Length: 99999999999"), shut=False)
     assert statuses(answer) == [413]
     assert b"Connection: close" in answer
 
 
 def test_who_may_not_push_is_told_so_before_the_body_travels(registry):
     """And nothing waits for a body that will not come."""
-    answer = raw(registry, put(registry, "Expect: 100-continue", "Content-Length: 100", user="mallory:x"), shut=False)
+    answer = raw(registry, put("Expect: 100-continue", "Content-Length: 100", user="mallory:x"), shut=False)
     assert statuses(answer) == [401]
 
 
@@ -81,7 +81,7 @@ def test_who_asks_first_and_may_push_is_told_to_go_on(registry, chunked):
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(MANIFEST)}"
     with closing(socket.create_connection(("127.0.0.1", registry.port), timeout=10)) as client:
         for _ in range(2):
-            client.sendall(put(registry, "Expect: 100-continue", framing))
+            client.sendall(put("Expect: 100-continue", framing))
             assert client.recv(len(GO_ON)) == GO_ON
             client.sendall(body)
             assert client.recv(65536).startswith(b"HTTP/1.1 201 ")
@@ -89,7 +89,7 @@ def test_who_asks_first_and_may_push_is_told_to_go_on(registry, chunked):
 
 def test_a_manifest_that_was_cut_is_an_invalid_manifest(registry):
     """No word of uploads, which this is none."""
-    answer = raw(registry, put(registry, f"Content-Length: {len(MANIFEST) + 1}") + MANIFEST)
+    answer = raw(registry, put(f"Content-Length: {len(MANIFEST) + 1}") + MANIFEST)
     assert statuses(answer) == [400]
     error = json.loads(answer.partition(b"\r\n\r\n")[2])["errors"][0]
     assert (error["code"], error["detail"]["reason"]) == ("MANIFEST_INVALID", "the body of the request ended early")

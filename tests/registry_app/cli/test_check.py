@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -98,3 +103,36 @@ def test_what_upstream_could_not_hold_is_named(store, tmp_path):
         ]
     )
     assert check(tmp_path) == (0, ["nothing is missing"])
+
+
+def test_symbolic_links_are_named_with_what_to_do(store, tmp_path):
+    """Nothing behind one is served."""
+    place = store.layout.repository(APP)
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    code, lines = check(tmp_path)
+    assert (code, len(lines)) == (1, 1)
+    assert lines[0].startswith(f"{place} is a symbolic link to {tmp_path}/elsewhere and is not followed: move what")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_what_belongs_to_others_is_named_with_what_to_do(store, tmp_path):
+    """Each file or folder that the one who asks may not use."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        shutil.move(tmp_path / "root", folder)
+        secret = Path(folder, "root/docker/registry/v2/repositories/team/app/_manifests/tags/1/current/link")
+        for path in (Path(folder, "root"), *Path(folder, "root").rglob("*")):
+            os.chown(path, 10001, 10001)
+        os.chown(secret, 0, 0)
+        secret.chmod(0o600)
+        Path(folder, "config.yml").write_text(
+            f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/root}}}}\n"
+        )
+        os.seteuid(10001)
+        try:
+            code, lines = check(Path(folder))
+        finally:
+            os.seteuid(0)
+    assert code == 1
+    assert lines[0].startswith(f"{secret} belongs to 0:0 with the mode 0600, and the service runs as 10001:")

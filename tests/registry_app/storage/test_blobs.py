@@ -6,8 +6,9 @@ import pytest
 
 from registry_app.errors import ErrorCode
 from registry_app.oci.digests import Digest
-from registry_app.oci.names import Repository
-from tests.registry_app.storage.pushing import APP, push_blob
+from registry_app.oci.names import Repository, Tag
+from registry_app.storage import open_storage
+from tests.registry_app.storage.pushing import APP, push_blob, push_image
 from tests.registry_app.storage.refusals import refused
 
 OTHER = Repository("other")
@@ -118,3 +119,28 @@ def test_a_full_hash_name_is_not_enough(storage):
     assert storage.blobs.stat(APP, Digest.of(b"x", "sha512")).size == 1
     with refused(ErrorCode.BLOB_UNKNOWN):
         storage.blobs.stat(APP, Digest.of(b"x"))
+
+
+@pytest.mark.parametrize("linked", ["docker", "docker/registry", "docker/registry/v2", "."])
+def test_the_way_to_the_tree_may_be_a_symbolic_link(tmp_path, linked):
+    """Somebody put all of it on a larger place; the root directory itself may be one, too."""
+    root = tmp_path / "root"
+    push_image(open_storage(root), "v1")
+    (root / linked).rename(tmp_path / "larger")
+    (root / linked).symlink_to(tmp_path / "larger")
+    storage = open_storage(root)
+    assert storage.repositories.list() == ["team/app"]
+    assert storage.manifests.get(APP, Tag("v1")).size
+    push_image(storage, "v2", layers=(b"more",))
+    assert storage.tags.list(APP) == ["v1", "v2"]
+
+
+@pytest.mark.parametrize("linked", ["blobs", "repositories"])
+def test_half_a_tree_behind_a_symbolic_link_is_refused(tmp_path, linked):
+    """A rename from one half to the other does not cross file systems: the reason and the way out are told."""
+    place = open_storage(tmp_path / "root").layout.tree / linked
+    place.rename(tmp_path / "larger")
+    place.symlink_to(tmp_path / "larger")
+    with pytest.raises(OSError, match="a symbolic link, which is not followed: move what it leads to back") as caught:
+        open_storage(tmp_path / "root")
+    assert caught.value.filename == str(place)
