@@ -309,7 +309,11 @@ CONFIGURATION = Struct(
         "tags": Key(Struct({"maxtags": Key(INTEGER, "most tags in one page", default="1000")})),
         "stackgen": Key(STACKGEN, "settings of this registry; upstream ignores them"),
         "middleware": _unsupported(ANY, "middlewares are not loaded: use a proxy in front"),
-        "notifications": _unsupported(ANY, "notifications are not sent: read the audit log instead"),
+        "notifications": _unsupported(
+            ANY,
+            "notifications are not sent: let stackgen.audit_log name a file, and hand on its lines, one for each push "
+            "and delete (docs/moving-from-registry.md, Instead of webhooks)",
+        ),
         "reporting": _unsupported(ANY, "reports are not sent: use the observability profile"),
         "redis": _needless(ANY, "no shared cache is needed"),
         "compatibility": _unsupported(ANY, "schema 1 images are refused: push them again with a client of today"),

@@ -9,7 +9,9 @@ from registry_app.errors import ErrorCode, RegistryError
 
 # containers/storage asks for up to 1,024 pieces of a zstd:chunked layer in one request.
 MOST_RANGES = 1024
-_RANGE = re.compile(r"([0-9]{0,19})-([0-9]{0,19})")
+_RANGE = re.compile(r"([0-9]*)-([0-9]*)")
+# More digits than the size of any file has; a number of them is as good as any other that is too large.
+_MOST_DIGITS = 19
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,19})-([0-9]{1,19})(?:/(?:[0-9]{1,19}|\*))?")
 
 
@@ -51,15 +53,19 @@ def parse_byte_ranges(header: str | None, size: int) -> tuple[ByteRange, ...] | 
 
 
 def _backwards(first: str, last: str) -> bool:
-    return bool(first and last) and int(last) < int(first)
+    return bool(first and last) and _number(last) < _number(first)
+
+
+def _number(digits: str) -> int:
+    return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
 def _within(first: str, last: str, *, size: int) -> ByteRange | None:
     """The part of `first-last` (or of the suffix `-last`) that exists."""
     if not first:
-        start, end = max(size - int(last), 0), size - 1
+        start, end = max(size - _number(last), 0), size - 1
     else:
-        start, end = int(first), min(int(last), size - 1) if last else size - 1
+        start, end = _number(first), min(_number(last), size - 1) if last else size - 1
     return ByteRange(start, end) if start <= end else None
 
 

@@ -20,6 +20,8 @@ from registry_app.oci.ranges import ByteRange, parse_byte_ranges, parse_content_
         ("bytes=5-99", [(5, 9)]),
         ("bytes=0-1, 4-5,8-", [(0, 1), (4, 5), (8, 9)]),
         ("BYTES=0-1", [(0, 1)]),
+        ("bytes=-" + "9" * 5000, [(0, 9)]),
+        ("bytes=8-" + "9" * 5000, [(8, 9)]),
         ("bytes=0-1,50-60", [(0, 1)]),
         (None, None),
         ("", None),
@@ -40,7 +42,7 @@ def test_a_range_header_gives_the_bytes_that_exist(header, expected):
     assert (ranges and [(one.start, one.end) for one in ranges]) == expected
 
 
-@pytest.mark.parametrize("header", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=99-100", "bytes=-0", "bytes=" + "9" * 5000 + "-"])
 def test_a_range_beyond_the_end_cannot_be_satisfied(header):
     """416 tells the size."""
     with pytest.raises(RegistryError) as caught:
