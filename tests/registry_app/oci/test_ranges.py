@@ -33,7 +33,6 @@ from registry_app.oci.ranges import ByteRange, parse_byte_ranges, parse_content_
         ("bytes=0-1;2", None),
         ("bytes=0-,0-", None),
         ("bytes=" + "0-0," * 2000, None),
-        ("bytes=" + "9" * 30 + "-", None),
     ],
 )
 def test_a_range_header_gives_the_bytes_that_exist(header, expected):
