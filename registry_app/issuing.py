@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 AUTHORITY_LIFE = dt.timedelta(days=3650)
 LEAF_LIFE = dt.timedelta(days=397)
 _BACKDATED = dt.timedelta(hours=1)  # clients' clocks differ a little
+_LOCAL = "stackgen local CA"
 _COMMON_NAME_LENGTH = 64  # RFC 5280, ub-common-name
 
 
@@ -50,7 +51,7 @@ class Pair:
 def make_authority(*, now: dt.datetime) -> Pair:
     """A new authority. It signs leaves, and the authority that follows it (`cross_sign`)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"stackgen local CA {os.urandom(4).hex()}")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{_LOCAL} {os.urandom(4).hex()}")])
     builder = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - _BACKDATED)
@@ -60,6 +61,12 @@ def make_authority(*, now: dt.datetime) -> Pair:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return Pair(key, builder.sign(key, hashes.SHA256()))
+
+
+def is_local(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is one of `make_authority`, by its name."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return any(str(name.value).startswith(_LOCAL) for name in names)
 
 
 def cross_sign(old: Pair, new: Pair, *, now: dt.datetime, until: dt.datetime) -> x509.Certificate:

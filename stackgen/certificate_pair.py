@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -15,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from registry_app import issuing
 from stackgen.shell import shell_line
+from stackgen.values import say_span
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -42,12 +43,21 @@ class FaultKind(Enum):
     OTHER_HOST = auto()
     ENDED = auto()
     EARLY = auto()
+    ENDING = auto()
     EXPOSED = auto()
+    LOST = auto()
+    """The authority that would issue the next certificate."""
 
     @property
     def stops_a_server(self) -> bool:
         """Whether no server starts with it; with the others clients complain."""
         return self in {FaultKind.MISSING, FaultKind.FORBIDDEN, FaultKind.UNUSABLE, FaultKind.MISMATCH}
+
+
+ENDING = dt.timedelta(days=21)
+"""Before a certificate's end, from when on it is spoken of."""
+WORRIES = frozenset({FaultKind.DISORDER, FaultKind.ENDING, FaultKind.LOST})
+"""With these a pair is taken all the same: a server starts, and clients come in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +251,9 @@ def _leaf_faults(path: Path, leaf: x509.Certificate, host: str, now: dt.datetime
         yield Fault(FaultKind.ENDED, path, dates, "renew it and put it in place, or use TLS=local meanwhile")
     if now < begin:
         yield Fault(FaultKind.EARLY, path, dates, "is this machine's clock right? date -u")
+    if now <= end < now + ENDING:
+        left = f"ends in {say_span(end - now)}, on {end:%Y-%m-%d at %H:%M} UTC"
+        yield Fault(FaultKind.ENDING, path, left, "renew it where you had it from, and put it in place")
     if issuing.covers(leaf, host):
         return
     names = issuing.names_of(leaf)

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING
 from registry_app import issuing
 from registry_app.regular_files import read_named
 from stackgen import certificate_memory, hosts
-from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFile, find_faults, load_chain
-from stackgen.errors import StackgenError
+from stackgen.authority import ensure_authority, find_authority_fault, find_missing_copies
+from stackgen.certificate_pair import (
+    ENDING,
+    WORRIES,
+    CertificatePair,
+    Fault,
+    FaultKind,
+    PairFile,
+    find_faults,
+    load_chain,
+)
+from stackgen.errors import refusal
 from stackgen.rotation.generations import generation_name, serving_pair
-from stackgen.secret_files import PRIVATE, PUBLIC, SHARED, ensure_folder, put_file
+from stackgen.secret_files import PUBLIC, SHARED, ensure_folder, put_file
 from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
@@ -42,6 +52,13 @@ class Verdict:
     obstacles: tuple[Fault, ...] = ()
     worries: tuple[Fault, ...] = ()
     reason: str = ""
+    put_back: tuple[Path, ...] = ()
+    """Copies of the authority's certificate that are missing, and are made from another one."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether a render writes anything."""
+        return bool(self.reason or self.put_back)
 
 
 def ensure_certificates(
@@ -57,13 +74,11 @@ def ensure_certificates(
     verdict = judge(folder, settings, now())
     if verdict.obstacles:
         raise refusal(verdict.obstacles)
-    if settings.tls == "local":
+    if settings.tls == "local" and verdict.changes:
         ensure_folder(certs, mode=0o755)
-        authority = _load_or_make_authority(folder, now())
+        authority = ensure_authority(folder, certs, now=now())
         if verdict.reason:
             _issue(folder, settings, authority, now=now())
-        if not (certs / "ca.crt").exists():
-            put_file(certs / "ca.crt", authority.certificate_pem, mode=PUBLIC)
     if not verdict.worries:
         _remember(folder, settings)
     return verdict
@@ -71,21 +86,27 @@ def ensure_certificates(
 
 def _remember(folder: StackFolder, settings: StackSettings) -> None:
     leaf = load_chain(stack_pair(folder, settings))[0]
-    since, until = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
-    certificate_memory.remember(folder, settings, since=since, until=until)
+    since, until = leaf.not_valid_before_utc, leaf.not_valid_after_utc - ENDING
+    certificate_memory.remember(folder, settings, since=since.timestamp(), until=until.timestamp())
 
 
 def judge(folder: StackFolder, settings: StackSettings, now: dt.datetime) -> Verdict:
     """What is to be done about the pair in CERTS_DIR. Changes nothing."""
     faults = find_stack_faults(folder, settings, now)
     if settings.tls == "own":
-        stopping, renewed = set(FaultKind) - {FaultKind.DISORDER}, set[FaultKind]()
-    else:
-        stopping, renewed = {FaultKind.UNUSABLE, FaultKind.MISMATCH}, _RENEWED
+        stopping = set(FaultKind) - WORRIES
+        return Verdict(
+            tuple(fault for fault in faults if fault.kind in stopping),
+            tuple(fault for fault in faults if fault.kind not in stopping),
+        )
+    stopping, reason = {FaultKind.UNUSABLE, FaultKind.MISMATCH}, [one.text for one in faults if one.kind in _RENEWED]
+    if reason:
+        stopping.add(FaultKind.LOST)  # there is nobody to issue what is needed
     return Verdict(
         tuple(fault for fault in faults if fault.kind in stopping),
-        tuple(fault for fault in faults if fault.kind not in stopping | renewed),
-        "; ".join(fault.text for fault in faults if fault.kind in renewed),
+        tuple(fault for fault in faults if fault.kind not in stopping | _RENEWED),
+        "; ".join(reason),
+        find_missing_copies(folder, folder.resolve(settings.certs_dir)),
     )
 
 
@@ -96,24 +117,21 @@ _RENEWED = {FaultKind.MISSING, FaultKind.OTHER_HOST, FaultKind.ENDED}
 def find_stack_faults(folder: StackFolder, settings: StackSettings, now: dt.datetime) -> tuple[Fault, ...]:
     """What is wrong with the pair in CERTS_DIR, with the remedies for this stack."""
     faults = find_faults(stack_pair(folder, settings), settings.host, now=now)
-    return faults if settings.tls == "own" else tuple(_as_local(folder, fault) for fault in faults)
+    if settings.tls == "own":
+        return faults
+    lost = find_authority_fault(folder, folder.resolve(settings.certs_dir))
+    return (*(_as_local(folder, fault, lost) for fault in faults), *((lost,) if lost else ()))
 
 
-def _as_local(folder: StackFolder, fault: Fault) -> Fault:
-    """A fault with the remedy for a pair that the stack's own authority issues."""
-    if fault.kind in _RENEWED:
-        return replace(fault, remedy=stackgen_line(folder, "render"))
+def _as_local(folder: StackFolder, fault: Fault, lost: Fault | None) -> Fault:
+    """A fault with the remedy for a pair that the stack's own authority issues, unless that is lost."""
     if fault.kind in {FaultKind.FORBIDDEN, FaultKind.EARLY}:
         return fault
+    if lost is not None:
+        return replace(fault, remedy=lost.remedy)
+    if fault.kind in _RENEWED:
+        return replace(fault, remedy=stackgen_line(folder, "render"))
     return replace(fault, remedy=f"{stackgen_line(folder, 'rotate', 'tls')} (or, if the files are yours: TLS=own)")
-
-
-def refusal(faults: tuple[Fault, ...]) -> StackgenError:
-    """The error that names each fault and its remedy."""
-    if len(faults) == 1:
-        return StackgenError(faults[0].text, hint=faults[0].remedy)
-    lines = [line for fault in faults for line in (f"  {fault.text}", f"    -> {fault.remedy}")]
-    return StackgenError("\n".join(["certificate and key can't be used:", *lines]))
 
 
 def stack_pair(folder: StackFolder, settings: StackSettings) -> CertificatePair:
@@ -143,7 +161,7 @@ def _read(path: Path) -> PairFile:
 def read_own(chain: Path, key: Path, host: str, *, now: Callable[[], dt.datetime] = _utc_now) -> OwnPair:
     """The user's pair of certificate and key from anywhere; StackgenError unless it is usable for this host."""
     pair = read_pair(chain, key)
-    faults = tuple(fault for fault in find_faults(pair, host, now=now()) if fault.kind is not FaultKind.DISORDER)
+    faults = tuple(fault for fault in find_faults(pair, host, now=now()) if fault.kind not in WORRIES)
     if faults:
         raise refusal(tuple(_as_named(fault) for fault in faults))
     return OwnPair(chain=pair.chain.content or b"", key=pair.key.content or b"")
@@ -172,30 +190,6 @@ def adopt_common_names(certs: Path) -> None:
     for usual, other in _COMMON_NAMES:
         if not (certs / usual).exists() and (certs / other).exists():
             (certs / usual).symlink_to(other)
-
-
-def load_authority(folder: StackFolder) -> issuing.Pair:
-    """The local authority; StackgenError when it is missing or not ours."""
-    key_file, certificate_file = folder.authority / "ca.key", folder.authority / "ca.crt"
-    try:
-        return issuing.load_authority(certificate=certificate_file.read_bytes(), key=key_file.read_bytes())
-    except OSError as error:
-        raise StackgenError(
-            f"{error.filename} can't be read: {error.strerror}", hint=stackgen_line(folder, "render")
-        ) from None
-    except ValueError:
-        raise StackgenError(f"{key_file} is no key of stackgen's", hint="move ca/ away and render again") from None
-
-
-def _load_or_make_authority(folder: StackFolder, now: dt.datetime) -> issuing.Pair:
-    key_file, certificate_file = folder.authority / "ca.key", folder.authority / "ca.crt"
-    if key_file.exists() and certificate_file.exists():
-        return load_authority(folder)
-    ensure_folder(folder.authority, mode=0o700)
-    authority = issuing.make_authority(now=now)
-    put_file(key_file, authority.key_pem, mode=PRIVATE)
-    put_file(certificate_file, authority.certificate_pem, mode=PUBLIC)
-    return authority
 
 
 def _issue(folder: StackFolder, settings: StackSettings, authority: issuing.Pair, *, now: dt.datetime) -> None:

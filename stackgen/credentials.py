@@ -5,50 +5,71 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from stackgen.errors import StackgenError, refusal
+from stackgen.losses import find_losses, find_refused, name_of
 from stackgen.profiles import load_profiles
-from stackgen.secret_files import PRIVATE, SHARED, ensure_folder, put_file
+from stackgen.secret_files import PRIVATE, SHARED, ensure_folder, is_lost, put_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from stackgen.folder import StackFolder
+    from stackgen.losses import Loss
     from stackgen.settings import StackSettings
 
 _FOLDER = 0o750
 
 
-def ensure_credentials(folder: StackFolder, settings: StackSettings) -> None:
-    """Makes the secrets that are missing; never changes one that is there."""
+def ensure_credentials(
+    folder: StackFolder, settings: StackSettings, *, anew: frozenset[str] = frozenset()
+) -> tuple[Loss, ...]:
+    """Makes the secrets that are missing; never changes one that is there. The losses that this made good are given.
+
+    StackgenError, before anything is made, for a secret that was lost and has to be asked for by name in `anew`.
+    """
+    losses = find_losses(folder)
+    if unknown := anew - {name_of(folder, loss.file) for loss in losses}:
+        raise StackgenError(f"not lost: {', '.join(sorted(unknown))}", hint="--anew is for secrets that are gone")
+    if refused := find_refused(folder, anew):
+        raise refusal(refused)
     gid = settings.secrets_gid
     ensure_folder(folder.secrets, mode=_FOLDER, gid=gid)
     ensure_secret(folder.http_secret, gid)
-    if not folder.htpasswd.exists():
+    if is_lost(folder.htpasswd):
         _make_first_user(folder, settings)
     for path in (secret for profile in load_profiles() for secret in profile.secrets):
         place = folder.root / path
         ensure_folder(place.parent, mode=_FOLDER, gid=gid)
         ensure_secret(place, gid)
+    if name_of(folder, folder.access) in anew and is_lost(folder.access):
+        _let_all_do_all(folder, gid)
+    return losses
 
 
 def _make_first_user(folder: StackFolder, settings: StackSettings) -> None:
     """The first user with a password, under rules that let every user do all."""
     # Imported here: of all renders only the first needs them, and they cost a tenth of its time.
-    from registry_app.auth.access_file import DEFAULT_ACCESS  # noqa: PLC0415
     from registry_app.auth.htpasswd import hash_password  # noqa: PLC0415
 
-    if not folder.admin_password.exists():
+    if is_lost(folder.admin_password):
         put_file(folder.admin_password, f"{new_password()}\n".encode(), mode=PRIVATE)
     password = folder.admin_password.read_text(encoding="utf-8").strip()
-    if not folder.access.exists():
-        put_file(folder.access, DEFAULT_ACCESS, mode=SHARED, gid=settings.secrets_gid)
+    if is_lost(folder.access):
+        _let_all_do_all(folder, settings.secrets_gid)
     # htpasswd comes last: rules that vanish later are never put back by themselves, for these are open ones.
     line = f"{settings.registry_admin_user}:{hash_password(password.encode())}\n"
     put_file(folder.htpasswd, line.encode(), mode=SHARED, gid=settings.secrets_gid)
 
 
+def _let_all_do_all(folder: StackFolder, gid: int) -> None:
+    from registry_app.auth.access_file import DEFAULT_ACCESS  # noqa: PLC0415  (as above)
+
+    put_file(folder.access, DEFAULT_ACCESS, mode=SHARED, gid=gid)
+
+
 def ensure_secret(path: Path, gid: int) -> None:
     """A file with a random secret, readable by its owner and the containers' group; kept when it is there."""
-    if not path.exists():
+    if is_lost(path):
         put_file(path, f"{new_secret()}\n".encode(), mode=SHARED, gid=gid)
 
 

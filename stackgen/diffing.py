@@ -22,6 +22,7 @@ class Action(Enum):
     UPDATE = "update"
     REMOVE = "remove"
     BESIDE = "beside"  # the user's file stays; the new version is put beside it
+    WAIT = "wait"  # the user's file stays, and its new version lies beside it still
     KEEP = "keep"  # the user's file stays, and there is nothing new for it
     SAME = "same"
 
@@ -75,22 +76,27 @@ def diff_plan(
     changes = []
     for planned in plan.files:
         found = disk.get(planned.path)
-        action = _action(found, planned.content, lock, path=planned.path)
-        if action in {Action.BESIDE, Action.KEEP} and planned.path in overwrite:
+        action = _action(found, planned.content, lock.entry(planned.path), waits=planned.path + BESIDE_SUFFIX in disk)
+        if action in {Action.BESIDE, Action.WAIT, Action.KEEP} and planned.path in overwrite:
             action = Action.UPDATE
         changes.append(Change(planned.path, action, found.content if found else None, planned.content, planned.mode))
-    return (*changes, *_obsolete(plan, disk, lock))
+    changes += _obsolete(plan, disk, lock)
+    return (*changes, *_settled(changes, disk, lock))
 
 
-def _action(found: FileOnDisk | None, new: bytes, lock: Lock, *, path: str) -> Action:
+def _action(found: FileOnDisk | None, new: bytes, entry: LockEntry, *, waits: bool) -> Action:
     if found is None:
         return Action.CREATE
     if found.content == new:
         return Action.SAME
-    entry = lock.entry(path)
     if digest(found.content) == entry.written and not found.is_link:
         return Action.UPDATE
-    return Action.KEEP if digest(new) in {entry.written, entry.offered} else Action.BESIDE
+    if digest(new) == entry.written:
+        return Action.KEEP
+    if digest(new) != entry.offered:
+        return Action.BESIDE
+    # Whoever removes the new version has decided for the old one.
+    return Action.WAIT if waits else Action.KEEP
 
 
 def _obsolete(plan: StackPlan, disk: Mapping[str, FileOnDisk], lock: Lock) -> Iterator[Change]:
@@ -103,6 +109,16 @@ def _obsolete(plan: StackPlan, disk: Mapping[str, FileOnDisk], lock: Lock) -> It
         yield Change(path, Action.REMOVE if untouched else Action.KEEP, found.content, None)
 
 
+def _settled(changes: list[Change], disk: Mapping[str, FileOnDisk], lock: Lock) -> Iterator[Change]:
+    """New versions beside files that need them no more: removed as they were put there, left when edited."""
+    for change in changes:
+        beside = disk.get(change.path + BESIDE_SUFFIX)
+        if beside is None or change.action in {Action.BESIDE, Action.WAIT}:
+            continue
+        if digest(beside.content) == lock.entry(change.path).offered:
+            yield Change(change.path + BESIDE_SUFFIX, Action.REMOVE, beside.content, None)
+
+
 def next_lock(changes: tuple[Change, ...], lock: Lock, *, version: str) -> Lock:
     """The lock after these changes were applied."""
     entries = {}
@@ -112,8 +128,9 @@ def next_lock(changes: tuple[Change, ...], lock: Lock, *, version: str) -> Lock:
         before = lock.entry(change.path)
         if change.action is Action.BESIDE:
             entries[change.path] = LockEntry(before.written, digest(change.new))
-        elif change.action is Action.KEEP:
-            entries[change.path] = before
+        elif change.action in {Action.WAIT, Action.KEEP}:
+            offered = before.offered if before.offered == digest(change.new) else None
+            entries[change.path] = LockEntry(before.written, offered)
         else:
             entries[change.path] = LockEntry(digest(change.new))
     return Lock(version, entries)

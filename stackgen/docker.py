@@ -124,8 +124,9 @@ def compose(folder: StackFolder, *arguments: str, given: str = "", seconds: floa
 
 
 def show_compose(folder: StackFolder, *arguments: str) -> bool:
-    """Runs `docker compose` for a stack with its output on the terminal; whether it succeeded."""
-    return subprocess.run(["docker", "compose", *arguments], cwd=folder.root, check=False).returncode == 0
+    """Runs `docker compose` for a stack with its output on standard error; whether it succeeded."""
+    # Not on standard output: whoever reads that may go away, and the stack shall come up all the same.
+    return subprocess.run(["docker", "compose", *arguments], cwd=folder.root, stdout=2, check=False).returncode == 0
 
 
 def find_trouble(answer: Answer) -> Trouble:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackgen.drafts import drafting
 from stackgen.errors import StackgenError
-from stackgen.shell import shell_line
+from stackgen.shell import shell_line, stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,18 +45,33 @@ def presence(folder: StackFolder) -> Iterator[None]:
         os.close(descriptor)
 
 
-def serving_process(folder: StackFolder) -> int | None:
-    """The process that serves the stack without Docker, None where none does."""
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What is known of a stack without Docker: the process that serves it, or the one that ended without a word."""
+
+    process: int | None = None
+    ended: int | None = None
+    used: bool = False
+    """Whether it was ever served like that."""
+    start: str = ""
+    """What to type to serve it again."""
+
+
+def find_embedded(folder: StackFolder) -> Embedded:
+    """How the stack fares without Docker."""
+    used, start = folder.embedded_config.is_file(), stackgen_line(folder, "serve")
     try:
         descriptor = os.open(folder.serve_pid, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        return None
+        return Embedded(used=used, start=start)
     try:
-        return None if _lock(descriptor) else int(os.read(descriptor, 32))
+        alone = _lock(descriptor)
+        process = int(os.read(descriptor, 32))
     except ValueError:
-        return None
+        return Embedded(used=used, start=start)
     finally:
         os.close(descriptor)
+    return Embedded(None if alone else process, process if alone else None, used, start)
 
 
 def _lock(descriptor: int) -> bool:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ExitCode(IntEnum):
@@ -29,3 +33,23 @@ class StackgenError(Exception):
         self.hint = hint
         self.exit_code = exit_code
         super().__init__(message)
+
+
+class Problem(Protocol):
+    """Something that is wrong, and what to do about it."""
+
+    @property
+    def text(self) -> str:
+        """Where, and what."""
+
+    @property
+    def remedy(self) -> str:
+        """What to type or to change."""
+
+
+def refusal(problems: Sequence[Problem]) -> StackgenError:
+    """The error that names each problem and its remedy."""
+    if len(problems) == 1:
+        return StackgenError(problems[0].text, hint=problems[0].remedy)
+    lines = [line for one in problems for line in (f"  {one.text}", f"    -> {one.remedy}")]
+    return StackgenError("\n".join(["the stack can't be used as it is:", *lines]))

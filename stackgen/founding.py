@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ def check_name(root: Path) -> None:
 def check_target(root: Path) -> None:
     """StackgenError unless a stack can be made there."""
     printable(root)
+    _refuse_for_compose(root)
     if root.is_symlink() and not root.exists():
         raise StackgenError(f"{root} is a link to nowhere", hint="remove it, or choose another folder")
     if not root.exists():
@@ -69,6 +71,18 @@ def check_target(root: Path) -> None:
     if others := sorted(names - welcome):
         shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")  # noqa: PLR2004  (enough to recognise it)
         raise StackgenError(f"{root} holds something else: {shown}", hint="choose an empty or a new folder")
+
+
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+def _refuse_for_compose(root: Path) -> None:
+    """StackgenError for a folder in which Compose stops: it takes a % in its path for an escape of a URL."""
+    place = root.resolve()
+    if _NO_ESCAPE.search(str(place)):
+        raise StackgenError(
+            f"{place} holds a % that Docker Compose can't read in a folder's name", hint="choose a folder without %"
+        )
 
 
 def check_env(text: str, *, typed: Mapping[str, str] | None = None) -> StackSettings:

@@ -7,16 +7,16 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from stackgen import docker, stack
-from stackgen.diffing import CHANGING
+from stackgen import docker
 from stackgen.doctor import probes
-from stackgen.doctor.checks import check_docker
-from stackgen.doctor.findings import Kind
-from stackgen.embedded import serving_process
+from stackgen.doctor.examination import NO_ENGINE, examine_engine, examine_stack, meet
+from stackgen.doctor.findings import Finding, Kind, Severity
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
+from stackgen.losses import find_loss
 from stackgen.rotation.status import load_status
 from stackgen.shell import stackgen_line
+from stackgen.values import say_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,16 +27,15 @@ if TYPE_CHECKING:
 
 _UPKEEP = {"gc": "collection", "scrub": "scrub"}
 _SECONDS = 20
-_TROUBLE = {Kind.DOCKER_ABSENT, Kind.ENGINE_SILENT, Kind.COMPOSE_ABSENT}
-"""Why the containers can't be seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One matter and what there is to say."""
+    """One matter, what there is to say, and what to do about it."""
 
     what: str
     text: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,7 @@ class Overview:
     address: str
     services: tuple[facts.Service, ...]
     trouble: tuple[Line, ...]
+    """Why containers can't be seen, and why nothing runs."""
     embedded: int | None
     """The process that serves without Docker."""
     disk: facts.Disk | None
@@ -61,42 +61,40 @@ class Overview:
 def look_at(folder: StackFolder, *, environ: Mapping[str, str], now: dt.datetime) -> Overview:
     """The overview of a stack; StackgenError for settings that can't be used."""
     settings = load_settings(folder)
-    docker = probes.probe_docker(environ=environ)
-    services = (probes.probe_services(folder) if docker.engine and docker.compose else None) or ()
-    running = {service.name for service in services if service.state == "running"}
+    patient = meet(folder, settings, probes.probe_docker(environ=environ))
+    running = {service.name for service in patient.services or () if service.state == "running"}
+    engine = [one for one in examine_engine(patient) if one.kind in NO_ENGINE]
+    stack = list(examine_stack(patient))
     return Overview(
         project=settings.compose_project_name,
         address=settings.external_url,
-        services=services,
-        trouble=tuple(_trouble(docker)),
-        embedded=serving_process(folder),
-        disk=probes.probe_disk(folder, settings, docker),
+        services=patient.services or (),
+        trouble=tuple(map(_line, [*engine, *(one for one in stack if one.kind is Kind.STACK_STOPPED)])),
+        embedded=patient.embedded.process,
+        disk=probes.probe_disk(folder, settings, patient.docker, without_docker=patient.without_docker),
         runs=tuple(_upkeep(folder, now=now)) if "registry" in running else (),
-        due=tuple(_due(folder, settings, now=now)),
+        due=(
+            *(_line(one) for one in stack if one.kind.severity > Severity.NOTE),
+            *_rotations(folder, settings, now=now),
+        ),
     )
 
 
-def _trouble(docker: facts.Docker) -> Iterator[Line]:
-    for found in check_docker(docker):
-        if found.kind in _TROUBLE:
-            yield Line(found.place, f"{found.message}: {found.remedy}")
+def _line(finding: Finding) -> Line:
+    return Line(finding.place, finding.message, finding.remedy)
 
 
-def _due(folder: StackFolder, settings: StackSettings, *, now: dt.datetime) -> Iterator[Line]:
-    """Rotations, a render, pins."""
+def _rotations(folder: StackFolder, settings: StackSettings, *, now: dt.datetime) -> Iterator[Line]:
+    """Secrets that are to be changed by their age."""
     try:
         ages = load_status(folder, settings, now=now)
     except StackgenError as error:
-        yield Line("secrets", f"{error.message}: {error.hint}")
-        ages = []
+        if find_loss(folder, folder.htpasswd) is None:  # or it was said before
+            yield Line("secrets", error.message, error.hint)
+        return
     for age in ages:
-        if age.due:
-            yield Line(
-                age.what, f"{age.remark or f'{age.age_text} old'}: {stackgen_line(folder, 'rotate', '--status')}"
-            )
-    pending = [change for change in stack.draft(folder).changes if change.action in CHANGING]
-    if pending:
-        yield Line("render", f"{len(pending)} files differ from .env: {stackgen_line(folder, 'plan')}")
+        if age.due and age.days is not None:
+            yield Line(age.what, age.remark or f"{age.age_text} old", stackgen_line(folder, "rotate", "--status"))
 
 
 def _upkeep(folder: StackFolder, *, now: dt.datetime) -> Iterator[Line]:
@@ -105,7 +103,7 @@ def _upkeep(folder: StackFolder, *, now: dt.datetime) -> Iterator[Line]:
         note = _note_of(folder, name)
         if note is not None:
             ago = now - dt.datetime.fromtimestamp(float(note["finished"]), dt.UTC)
-            yield Line(label, f"{note.get('result', 'ended')} {since(ago)} ago")
+            yield Line(label, f"{note.get('result', 'ended')} {say_span(ago)} ago")
 
 
 def _note_of(folder: StackFolder, name: str) -> dict[str, Any] | None:
@@ -117,12 +115,3 @@ def _note_of(folder: StackFolder, name: str) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError):
         return None
     return note
-
-
-def since(span: dt.timedelta) -> str:
-    """A time span as people say it, in its largest unit."""
-    seconds = max(int(span.total_seconds()), 0)
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} seconds"

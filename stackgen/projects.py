@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stackgen import docker
 from stackgen.errors import StackgenError
+from stackgen.neighbours import find_neighbours
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,11 @@ def find_claim(project: str) -> Claim | None:
 
 def refuse_claimed(project: str, folder: Path, *, remedy: str) -> Claim | None:
     """What the engine holds of a project that the user chose; StackgenError when it is of another folder's stack."""
+    if other := next((one.folder for one in find_neighbours(folder) if one.project == project), None):
+        raise StackgenError(
+            f"the Compose project {project!r} is that of the stack in {other}: each would replace the other",
+            hint=remedy,
+        )
     claim = find_claim(project)
     if claim is None:
         return None

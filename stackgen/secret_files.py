@@ -32,6 +32,27 @@ def put_file(path: Path, content: bytes, *, mode: int, gid: int | None = None) -
     sync_folder(path.parent)
 
 
+def is_gone(path: Path) -> bool:
+    """Whether nothing lies there; what may not be looked at is taken to be there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def is_lost(path: Path) -> bool:
+    """Whether a file is gone, or is empty, as a full disk or a careless `>` leaves it."""
+    if is_gone(path):
+        return True
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False
+
+
 def ensure_folder(path: Path, *, mode: int, gid: int | None = None) -> None:
     """Makes a folder where there is none; leaves one that is there as it is."""
     if not path.exists():

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackgen.bridging import Bridge, plan_bridge
-from stackgen.diffing import Change, diff_plan
+from stackgen.diffing import BESIDE_SUFFIX, Action, Change, diff_plan
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
 from stackgen.lockfile import Lock, load_lock
 from stackgen.planning import PlanInputs, StackPlan, plan_stack
 from stackgen.profiles import load_profiles
-from stackgen.shell import stackgen_line
+from stackgen.shell import shell_line, stackgen_line
 from stackgen.writing import read_disk
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stackgen.folder import StackFolder
     from stackgen.settings import StackSettings
 
@@ -30,6 +32,39 @@ class Draft:
     lock: Lock
     changes: tuple[Change, ...]
     bridge: Bridge | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A file that the user edited and that lacks what was rendered since: the new version lies beside it."""
+
+    file: Path
+    beside: Path
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        """File and reason."""
+        return f"{self.file}: {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        """What there is to decide."""
+        return f"you edited it, so it lacks what was rendered since: that lies beside it, as {self.beside.name}"
+
+
+def find_waiting(
+    folder: StackFolder, changes: tuple[Change, ...], *, actions: frozenset[Action] = frozenset({Action.WAIT})
+) -> tuple[Waiting, ...]:
+    """The edited files for which something is to be decided still."""
+    return tuple(_waiting(folder, change.path) for change in changes if change.action in actions)
+
+
+def _waiting(folder: StackFolder, path: str) -> Waiting:
+    file, beside = folder.root / path, folder.root / (path + BESIDE_SUFFIX)
+    compare, keep = shell_line("diff", "-u", file, beside), shell_line("rm", beside)
+    take = stackgen_line(folder, "render", "--overwrite", path)
+    return Waiting(file, beside, f"compare: {compare}; take it: {take}; keep yours: {keep}")
 
 
 def draft(folder: StackFolder, *, overwrite: frozenset[str] = frozenset()) -> Draft:

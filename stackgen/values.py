@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BeforeValidator
 from registry_app.auth.user_names import check_user_name
 from registry_app.plain_text import quoted
 from stackgen import hosts
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 _LARGEST_ID = 2**32 - 2
 
@@ -67,6 +70,15 @@ def parse_duration(value: str) -> int:
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise ValueError("is no duration")
     return sum(int(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def say_span(span: dt.timedelta) -> str:
+    """A time span as people say it, in its largest unit."""
+    seconds = max(int(span.total_seconds()), 0)
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"
 
 
 def _positive_size(value: str) -> str:

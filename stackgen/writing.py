@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry_app import __version__
-from stackgen.diffing import CHANGING, PLACING, Action, Change, FileOnDisk, next_lock
+from stackgen.diffing import BESIDE_SUFFIX, CHANGING, PLACING, Action, Change, FileOnDisk, next_lock
 from stackgen.drafts import drafting
 from stackgen.errors import StackgenError
 from stackgen.lockfile import Lock, digest, format_lock
@@ -56,9 +56,13 @@ def exclusive(folder: StackFolder) -> Iterator[None]:
 
 
 def read_disk(folder: StackFolder, plan: StackPlan, lock: Lock) -> dict[str, FileOnDisk]:
-    """The planned and the formerly written files that exist; StackgenError where a folder stands in the way."""
+    """The planned and the formerly written files that exist, and the new versions beside edited ones.
+
+    StackgenError where a folder stands in the way.
+    """
     found = {}
-    for path in {one.path for one in plan.files} | set(lock.entries):
+    beside = {path + BESIDE_SUFFIX for path, entry in lock.entries.items() if entry.offered}
+    for path in {one.path for one in plan.files} | set(lock.entries) | beside:
         place = folder.root / path
         try:
             found[path] = FileOnDisk(place.read_bytes(), place.is_symlink())

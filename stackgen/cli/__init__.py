@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "init": ("stackgen.cli.init", "Make a stack: settings, secrets, certificate and compose.yaml."),
+    "next": ("stackgen.cli.next", "Show again how to start the stack, trust it, log in and push."),
     "plan": ("stackgen.cli.plan", "Show what render would change."),
     "render": ("stackgen.cli.render", "Write the stack's files anew from .env."),
     "validate": ("stackgen.cli.validate", "Check .env and report every error at once."),

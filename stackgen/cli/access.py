@@ -19,7 +19,8 @@ from stackgen.cli.names import require_name
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import say, warn
 from stackgen.env_file import load_settings
-from stackgen.errors import ExitCode, StackgenError
+from stackgen.errors import ExitCode, StackgenError, refusal
+from stackgen.losses import find_loss
 from stackgen.rotation.secrets import load_users
 from stackgen.secret_files import SHARED, put_file
 from stackgen.shell import stackgen_line
@@ -120,12 +121,13 @@ def reset(folder: StackFolder) -> None:
 
 
 def _load_rules(folder: StackFolder) -> Rules:
+    if (loss := find_loss(folder, folder.access)) is not None:
+        raise refusal((loss,))
     try:
         return parse_access_file(read_named(folder.access))
     except FileNotFoundError:
         raise StackgenError(
-            f"{folder.access} is missing: the registry lets nobody do anything after its next start",
-            hint=f"make it anew: {stackgen_line(folder, 'access', 'reset')}",
+            f"{folder.access} is missing", hint=f"make it: {stackgen_line(folder, 'access', 'reset')}"
         ) from None
     except OSError as error:
         raise StackgenError(f"{folder.access} can't be read: {error.strerror}", hint="ls -l secrets") from None

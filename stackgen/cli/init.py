@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import pathlib
 import sys
 from typing import TYPE_CHECKING
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from stackgen import founding
-from stackgen.certificates import read_own
+from stackgen.certificates import judge, read_own
 from stackgen.cli import next_steps
 from stackgen.cli.answers import Answer, gather_answers
 from stackgen.cli.options import NewFolder, examples
 from stackgen.cli.proposal import propose_settings
-from stackgen.cli.terminal import warn
+from stackgen.cli.terminal import sentence, tell_worries, warn
 from stackgen.env_file import read_env
 from stackgen.errors import StackgenError
 from stackgen.folder import StackFolder
@@ -25,6 +26,8 @@ from stackgen.writing import exclusive
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from stackgen.settings import StackSettings
 
 PEM_FILE = click.Path(path_type=pathlib.Path)
 
@@ -90,7 +93,22 @@ def command(
     # Only now: of a stack that could not be made they would be untrue.
     for note in notes:
         warn(note)
-    next_steps.tell(folder, settings)
+    tell_worries(judge(folder, settings, dt.datetime.now(dt.UTC)).worries)
+    _tell_next(folder, settings)
+
+
+def _tell_next(folder: StackFolder, settings: StackSettings) -> None:
+    """How it goes on; StackgenError where that can't be said."""
+    try:
+        sentence(f"Stack made in {folder.root}/ for {settings.external_url}")
+        next_steps.tell(folder, settings)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StackgenError(
+            f"the stack in {folder.root} is made, but the output can't be written: {error.strerror}",
+            hint=f"see what to do next: {stackgen_line(folder, 'next')}",
+        ) from None
 
 
 def _refuse_stack(folder: StackFolder) -> None:

@@ -1,4 +1,4 @@
-"""The end of `init`: everything between this machine and a first push."""
+"""The end of `init`, and `stackgen next`: everything between this machine and a first push."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ _PATIENCE = 5.0
 
 
 def tell(folder: StackFolder, settings: StackSettings) -> None:
-    """What was made, what is missing on this machine, and what to type next."""
-    sentence(f"Stack made in {folder.root}/ for {settings.external_url}")
+    """What to type next, and what is missing on this machine."""
     sentence(
         f"Its Compose project is {settings.compose_project_name}: no other stack on this machine may be called so."
     )

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 import click
 
 from stackgen import stack
-from stackgen.certificates import Verdict, judge, refusal
+from stackgen.certificates import Verdict, judge
 from stackgen.cli.options import examples, stack_argument
-from stackgen.cli.terminal import diff_line, heading, say, warn
+from stackgen.cli.terminal import diff_line, heading, say, tell_worries
 from stackgen.diffing import CHANGING, Action, Change
-from stackgen.errors import CHANGES_PENDING
+from stackgen.errors import CHANGES_PENDING, refusal
+from stackgen.losses import find_losses
+from stackgen.stack import find_waiting
 from stackgen.writing import exclusive
 
 if TYPE_CHECKING:
+    from stackgen.errors import Problem
     from stackgen.folder import StackFolder
+    from stackgen.losses import Loss
 
 
 @click.command(epilog=examples("stackgen plan", "stackgen plan mystack --json"))
@@ -31,26 +35,39 @@ def command(ctx: click.Context, folder: StackFolder, *, as_json: bool) -> None:
     """
     with exclusive(folder):
         draft = stack.draft(folder)
-    changes, verdict = draft.changes, judge(folder, draft.settings, dt.datetime.now(dt.UTC))
+    changes, losses = draft.changes, find_losses(folder)
+    verdict = judge(folder, draft.settings, dt.datetime.now(dt.UTC))
     pending = [change for change in changes if change.action in CHANGING]
+    mended, waiting = [loss for loss in losses if not loss.stops], find_waiting(folder, changes)
+    refused: list[Problem] = [*(loss for loss in losses if loss.stops), *verdict.obstacles]
     if as_json:
-        texts = [fault.text for fault in verdict.obstacles]
-        found = {"changes": [_as_json(change) for change in pending], "certificate": verdict.reason, "refusals": texts}
+        found = {
+            "changes": [_as_json(change) for change in pending],
+            "certificate": verdict.reason,
+            "missing": [str(path) for path in (*(loss.file for loss in mended), *verdict.put_back)],
+            "waiting": [str(one.file) for one in waiting],
+            "refusals": [one.text for one in refused],
+        }
         say(json.dumps(found, indent=2))
     else:
-        if pending or not verdict.reason:
+        if pending or not (mended or verdict.changes):
             _show(pending)
-        _tell_certificate(verdict)
-    if verdict.obstacles:
-        raise refusal(verdict.obstacles)
-    ctx.exit(CHANGES_PENDING if pending or verdict.reason else 0)
+        _tell_missing(mended, verdict)
+        tell_worries((*waiting, *verdict.worries))
+    if refused:
+        raise refusal(refused)
+    ctx.exit(CHANGES_PENDING if pending or mended or verdict.changes else 0)
 
 
-def _tell_certificate(verdict: Verdict) -> None:
+def _tell_missing(mended: list[Loss], verdict: Verdict) -> None:
+    """What render would make that is no rendered file."""
+    for loss in mended:
+        say(f"render would make {loss.file} anew, for it is {loss.state}: {loss.meaning}")
+        say(f"  {loss.remedy}")
     if verdict.reason:
         say(f"render would make a new certificate and key: {verdict.reason}")
-    for fault in verdict.worries:
-        warn(f"{fault.text}: {fault.remedy}")
+    for path in verdict.put_back:
+        say(f"render would write {path}, which is missing")
 
 
 def _show(pending: list[Change]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stackgen import hosting, hosts
 from stackgen.errors import StackgenError
+from stackgen.neighbours import find_neighbours
 from stackgen.projects import find_claim
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stackgen.cli.answers import Answer
+    from stackgen.neighbours import Neighbour
 
 LOCAL_PORTS = {"HTTPS_PORT": 8443, "HTTP_PORT": 8080}
 PUBLIC_PORTS = {"HTTPS_PORT": 443, "HTTP_PORT": 80}
@@ -40,37 +42,48 @@ def propose_settings(directory: Path, answers: Mapping[str, Answer]) -> Proposal
     if local:
         env["BIND_ADDRESS"] = domain if domain != "localhost" else "127.0.0.1"
     usual = ALONE_PORTS if given.get("PROXY") == "none" else LOCAL_PORTS if local else PUBLIC_PORTS
-    ports = _ports(usual, answers, given.get("BIND_ADDRESS", env.get("BIND_ADDRESS")))
+    address, neighbours = given.get("BIND_ADDRESS", env.get("BIND_ADDRESS")), find_neighbours(directory)
+    owners = {port: one.folder for one in neighbours for port in one.ports if one.wants(port, address)}
+    ports = _ports(usual, answers, address, taken=frozenset(owners))
     env |= {name: str(port) for name, port in ports.items()}
     env |= {"PROXY": "nginx", "TLS": "local", "SECRETS_GID": str(hosting.operator_group())}
     if "STORAGE_DIR" in given and os.geteuid() != 0:
         env["REGISTRY_USER"] = f"{os.geteuid()}:{os.getegid()}"
     env |= given
-    notes = tuple(_about_ports(usual, {name: port for name, port in ports.items() if name not in given}))
+    notes = tuple(_about_ports(usual, ports, owners, given=frozenset(given)))
     if "COMPOSE_PROJECT_NAME" not in given:
-        env["COMPOSE_PROJECT_NAME"], claimed = propose_project(directory)
+        env["COMPOSE_PROJECT_NAME"], claimed = propose_project(directory, neighbours)
         notes += (claimed,) if claimed else ()
     return Proposal(env, notes)
 
 
-def _ports(usual: Mapping[str, int], answers: Mapping[str, Answer], address: str | None) -> dict[str, int]:
-    """HTTPS_PORT and HTTP_PORT: as answered, else the usual ones, else the next free ones."""
+def _ports(
+    usual: Mapping[str, int], answers: Mapping[str, Answer], address: str | None, *, taken: frozenset[int]
+) -> dict[str, int]:
+    """HTTPS_PORT and HTTP_PORT: as answered, else the usual ones, else the next that are free and not `taken`."""
     ports: dict[str, int] = {}
     for name, port in usual.items():
         if name not in answers:
-            ports[name] = _free_port(port, address, taken=frozenset(ports.values()))
+            ports[name] = _free_port(port, address, taken=taken | frozenset(ports.values()))
         elif answers[name].value.isdecimal():
             ports[name] = int(answers[name].value)
             _refuse_busy(ports[name], answers[name], address, taken=frozenset(ports.values()))
     return ports
 
 
-def _about_ports(usual: Mapping[str, int], proposed: Mapping[str, int]) -> Iterator[str]:
-    """What is to be said of ports that are not the usual ones."""
-    for name, port in proposed.items():
-        if port != usual[name]:
-            kind = name.removesuffix("_PORT").lower()
-            reason = "" if usual[name] in proposed.values() else f"port {usual[name]} is in use on this machine: "
+def _about_ports(
+    usual: Mapping[str, int], ports: Mapping[str, int], owners: Mapping[int, Path], *, given: frozenset[str]
+) -> Iterator[str]:
+    """What is to be said of ports that are not the usual ones, or are another stack's."""
+    for name, port in ports.items():
+        wanted, kind = usual[name], name.removesuffix("_PORT").lower()
+        if name in given:
+            if port in owners:
+                yield f"port {port} is that of the stack in {owners[port]} too: one of the two can run at a time"
+        elif wanted in owners:
+            yield f"port {wanted} is that of the stack in {owners[wanted]}: {kind} gets {port} instead"
+        elif port != wanted:
+            reason = "" if wanted in ports.values() else f"port {wanted} is in use on this machine: "
             yield f"{reason}{kind} gets {port} instead"
 
 
@@ -88,8 +101,8 @@ def _refuse_busy(port: int, answer: Answer, address: str | None, *, taken: froze
         raise StackgenError(f"port {port} is in use on this machine", hint=hint)
 
 
-def propose_project(directory: Path) -> tuple[str, str]:
-    """The folder's name as Compose accepts it, if no other stack on this engine has it.
+def propose_project(directory: Path, neighbours: tuple[Neighbour, ...] = ()) -> tuple[str, str]:
+    """The folder's name as Compose accepts it, if no other stack here has it.
 
     Else one of its own, and what is to be said about that.
     """
@@ -97,6 +110,8 @@ def propose_project(directory: Path) -> tuple[str, str]:
     own = f"{plain or 'stackgen'}-{hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:8]}"
     if not plain:
         return own, ""
+    if other := next((one.folder for one in neighbours if one.project == plain), None):
+        return own, f"the Compose project {plain!r} is that of the stack in {other}: this stack's is {own!r}"
     claim = find_claim(plain)
     if claim is None:
         return plain, ""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import click
 
 from stackgen import certificate_memory, stack
+from stackgen.administration import record
 from stackgen.cli.options import examples, stack_argument
-from stackgen.cli.terminal import say, warn
+from stackgen.cli.terminal import say, tell_worries, warn
 from stackgen.credentials import ensure_credentials
-from stackgen.diffing import CHANGING, Action, Change
-from stackgen.errors import StackgenError
+from stackgen.diffing import CHANGING, PLACING, Action, Change
+from stackgen.errors import StackgenError, refusal
 from stackgen.hosting import prepare_storage
-from stackgen.shell import compose_line, shell_line, stackgen_line
+from stackgen.losses import find_refused, name_of
+from stackgen.shell import compose_line, stackgen_line
+from stackgen.stack import find_waiting
 from stackgen.writing import exclusive, write_changes
 
 if TYPE_CHECKING:
     from stackgen.certificates import Verdict
+    from stackgen.errors import Problem
     from stackgen.folder import StackFolder
     from stackgen.settings import StackSettings
 
@@ -25,10 +30,12 @@ if TYPE_CHECKING:
 @click.command(epilog=examples("stackgen render", "stackgen render mystack --overwrite nginx/nginx.conf"))
 @stack_argument
 @click.option("--overwrite", multiple=True, metavar="FILE", help="Give up your edits of this file; repeatable.")
-def command(folder: StackFolder, overwrite: tuple[str, ...]) -> None:
+@click.option("--anew", multiple=True, metavar="FILE", help="Make this lost secret anew, and begin again; repeatable.")
+def command(folder: StackFolder, overwrite: tuple[str, ...], anew: tuple[str, ...]) -> None:
     """Write the stack's files anew from .env.
 
-    Secrets stay as they are, and so do files that you edited: their new version is put beside them as FILE.new.
+    Secrets stay as they are, and so do files that you edited: their new version is put beside them as FILE.new. A
+    secret that is gone is made again where nobody loses anything by it; users and rules only with --anew.
     """
     interrupted = folder.journal.is_file()
     with exclusive(folder):
@@ -37,23 +44,40 @@ def command(folder: StackFolder, overwrite: tuple[str, ...]) -> None:
             raise StackgenError(
                 f"not a rendered file: {', '.join(sorted(unknown))}", hint=f"see: {stackgen_line(folder, 'plan')}"
             )
-        ensure_credentials(folder, draft.settings)
+        _refuse_obstacles(folder, draft.settings, frozenset(anew))
+        mended = ensure_credentials(folder, draft.settings, anew=frozenset(anew))
         verdict = _ensure_certificates(folder, draft.settings)
         prepare_storage(folder, draft.settings)
         write_changes(folder, draft.changes, draft.lock, bridge=draft.bridge)
     if interrupted:
         warn(f"an interrupted command was finished first; run: {compose_line(folder, 'up', '-d', '--wait')}")
-    if verdict is None or not verdict.reason or any(change.action in CHANGING for change in draft.changes):
+    placed = any(change.action in CHANGING for change in draft.changes)
+    if placed or not (mended or (verdict and verdict.changes)):
         tell(folder, draft.changes)
+    tell_worries(find_waiting(folder, draft.changes, actions=frozenset({Action.BESIDE, Action.WAIT})))
+    for loss in mended:
+        record(folder, "secret-anew", subject=name_of(folder, loss.file))
+        warn(f"made {loss.file} anew, for it was {loss.state}: {loss.then}")
     if verdict is not None:
         tell_certificate(folder, verdict)
+
+
+def _refuse_obstacles(folder: StackFolder, settings: StackSettings, anew: frozenset[str]) -> None:
+    """StackgenError with everything for which nothing is written."""
+    obstacles: list[Problem] = [*find_refused(folder, anew)]
+    if not certificate_memory.recall(folder, settings):
+        from stackgen.certificates import judge  # noqa: PLC0415  (loads what costs a fifth of a render)
+
+        obstacles += judge(folder, settings, dt.datetime.now(dt.UTC)).obstacles
+    if obstacles:
+        raise refusal(obstacles)
 
 
 def _ensure_certificates(folder: StackFolder, settings: StackSettings) -> Verdict | None:
     """What was done about the certificate; None where it is the one that was found good before."""
     if certificate_memory.recall(folder, settings):
         return None
-    from stackgen.certificates import ensure_certificates  # noqa: PLC0415  (loads what costs a fifth of a render)
+    from stackgen.certificates import ensure_certificates  # noqa: PLC0415  (as above)
 
     return ensure_certificates(folder, settings)
 
@@ -64,14 +88,11 @@ def tell(folder: StackFolder, changes: tuple[Change, ...]) -> None:
     if not done:
         say("nothing to change")
         return
-    for change in done:
-        if change.action is not Action.BESIDE:
-            say(f"{change.action.value:8}{change.path}")
-    for change in done:
-        if change.action is Action.BESIDE:
-            warn(f"{change.path} is yours and stays; its new version is {change.target}:")
-            say("  " + shell_line("diff", "-u", folder.root / change.path, folder.root / change.target))
-    say(f"run: {compose_line(folder, 'up', '-d', '--wait')}")
+    placed = [change for change in done if change.action in PLACING]
+    for change in placed:
+        say(f"{change.action.value:8}{change.path}")
+    if placed:
+        say(f"run: {compose_line(folder, 'up', '-d', '--wait')}")
 
 
 def tell_certificate(folder: StackFolder, verdict: Verdict) -> None:
@@ -79,5 +100,6 @@ def tell_certificate(folder: StackFolder, verdict: Verdict) -> None:
     if verdict.reason:
         warn(f"made a new certificate and key: {verdict.reason}")
         say(f"a running nginx takes them up with: {compose_line(folder, 'restart', 'nginx')}")
-    for fault in verdict.worries:
-        warn(f"{fault.text}: {fault.remedy}")
+    for path in verdict.put_back:
+        warn(f"wrote {path}, which was missing")
+    tell_worries(verdict.worries)

@@ -11,19 +11,21 @@ import click
 
 from stackgen import __version__, hosts
 from stackgen.certificate_pair import FaultKind
-from stackgen.certificates import find_stack_faults, refusal
+from stackgen.certificates import find_stack_faults
 from stackgen.cli.options import examples, stack_argument
-from stackgen.cli.terminal import command_line, heading, say, warn
+from stackgen.cli.terminal import command_line, heading, say, tell_worries, warn
 from stackgen.embedded import presence
 from stackgen.env_file import load_settings
-from stackgen.errors import StackgenError
+from stackgen.errors import StackgenError, refusal
 from stackgen.hosting import port_is_free, propose_port
+from stackgen.losses import find_losses
 from stackgen.registry_config import embedded_place, render_config
 from stackgen.rotation.secrets import load_users
 from stackgen.shell import compose_line, shell_line, stackgen_line
 from stackgen.writing import exclusive, write_text
 
 if TYPE_CHECKING:
+    from stackgen.errors import Problem
     from stackgen.folder import StackFolder
     from stackgen.registry_config import Place
     from stackgen.settings import StackSettings
@@ -75,12 +77,14 @@ def _check(folder: StackFolder, settings: StackSettings, place: Place, port: int
             "there, that one could not change",
             hint=f"{compose_line(folder, 'up', '-d', '--wait')}; or serve another stack, made without STORAGE_DIR",
         )
-    faults = find_stack_faults(folder, settings, dt.datetime.now(dt.UTC))
-    if stopping := tuple(fault for fault in faults if fault.kind.stops_a_server):
-        raise refusal(stopping)
-    for fault in faults:
-        if fault.kind is not FaultKind.OTHER_HOST:
-            warn(f"{fault.text}: {fault.remedy}")
+    faults, losses = find_stack_faults(folder, settings, dt.datetime.now(dt.UTC)), find_losses(folder)
+    refused: list[Problem] = [
+        *(loss for loss in losses if loss.stops),
+        *(fault for fault in faults if fault.kind.stops_a_server),
+    ]
+    if refused:
+        raise refusal(refused)
+    tell_worries((*losses, *(fault for fault in faults if fault.kind is not FaultKind.OTHER_HOST)))
 
 
 def _owner(path: Path) -> int | None:

@@ -12,7 +12,6 @@ import click
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import heading, say, warn
 from stackgen.overview import Overview, look_at
-from stackgen.shell import compose_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -29,20 +28,18 @@ def command(folder: StackFolder, *, as_json: bool) -> None:
     if as_json:
         say(json.dumps(overview.as_json(), indent=2))
     else:
-        _show(folder, overview)
+        _show(overview)
 
 
-def _show(folder: StackFolder, overview: Overview) -> None:
+def _show(overview: Overview) -> None:
     heading(f"{overview.project}  {overview.address}")
     for service in overview.services:
         state = service.health or service.state
         say(service.status, label=f"  {service.name:16}{state:12}", colour=_STATE_COLOURS.get(state))
     for line in overview.trouble:
-        warn(f"{line.what}: {line.text}")
+        warn(f"{line.what}: {line.text}: {line.remedy}")
     if overview.embedded is not None:
         say(f"  embedded        serves without Docker, process {overview.embedded}")
-    elif not overview.services and not overview.trouble:
-        say(f"  nothing runs: {compose_line(folder, 'up', '-d', '--wait')}")
     if overview.disk is not None:
         disk = overview.disk
         used = 1 - disk.free / disk.total if disk.total else 0.0
@@ -52,3 +49,4 @@ def _show(folder: StackFolder, overview: Overview) -> None:
     heading("due" if overview.due else "nothing is due")
     for line in overview.due:
         say(f"  {line.what:16}{line.text}")
+        say(f"      → {line.remedy}")

@@ -6,10 +6,16 @@ import re
 import shutil
 import sys
 import textwrap
+from typing import TYPE_CHECKING
 
 import click
 
 from registry_app.plain_text import plain, plain_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stackgen.errors import Problem
 
 
 def say(text: str = "", *, label: str = "", colour: str | None = None) -> None:
@@ -84,6 +90,12 @@ def error(message: str, hint: str = "") -> None:
 def warn(message: str) -> None:
     """Something that works and should be looked at, on standard error."""
     click.echo(click.style("note:  ", fg="yellow", bold=True) + plain_message(message), err=True)
+
+
+def tell_worries(worries: Iterable[Problem]) -> None:
+    """What should be looked at, each with its remedy."""
+    for one in worries:
+        warn(f"{one.text}: {one.remedy}")
 
 
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}

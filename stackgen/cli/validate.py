@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackgen.certificates import Verdict, judge, refusal
+from stackgen.certificates import Verdict, judge
 from stackgen.cli.options import examples, stack_argument
-from stackgen.cli.terminal import say, warn
+from stackgen.cli.terminal import say, tell_worries, warn
 from stackgen.env_file import describe, read_env, read_settings
-from stackgen.errors import ExitCode, StackgenError
+from stackgen.errors import ExitCode, StackgenError, refusal
+from stackgen.losses import find_losses
 from stackgen.shell import shell_line, stackgen_line
 
 if TYPE_CHECKING:
     from stackgen.certificate_pair import Fault
+    from stackgen.errors import Problem
     from stackgen.folder import StackFolder
+    from stackgen.losses import Loss
     from stackgen.settings import StackSettings
 
 
@@ -29,24 +32,33 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, folder: StackFolder, *, as_json: bool) -> None:
     """Check .env and report every error at once, each with its line and the way out.
 
-    Of a stack that was made, the certificate and its key are looked at too.
+    Of a stack that was made, certificate, key and secrets are looked at too.
     """
     read = read_settings(read_env(folder))
-    verdict = _judge(folder, read.settings)
+    verdict, losses = _judge(folder, read.settings), find_losses(folder)
     if as_json:
         problems, faults = [asdict(one) for one in read.problems], [_as_json(one) for one in verdict.obstacles]
-        say(json.dumps({"problems": problems, "foreign": list(read.foreign), "certificate": faults}, indent=2))
-        ctx.exit(ExitCode.REFUSED if problems or faults else ExitCode.OK)
+        found = {
+            "problems": problems,
+            "foreign": list(read.foreign),
+            "certificate": faults,
+            "lost": [_loss_as_json(loss) for loss in losses],
+        }
+        say(json.dumps(found, indent=2))
+        stops = problems or faults or any(loss.stops for loss in losses)
+        ctx.exit(ExitCode.REFUSED if stops else ExitCode.OK)
     if read.problems:
         raise StackgenError(describe(read.problems), hint=f"edit {shell_line(folder.env)}")
     if read.foreign:
         warn(f"no settings of stackgen, left to Compose: {', '.join(read.foreign)}")
-    if verdict.obstacles:
-        raise refusal(verdict.obstacles)
+    refused: list[Problem] = [*(loss for loss in losses if loss.stops), *verdict.obstacles]
+    if refused:
+        raise refusal(refused)
     if verdict.reason:
         warn(f"{verdict.reason}: {stackgen_line(folder, 'render')}")
-    for fault in verdict.worries:
-        warn(f"{fault.text}: {fault.remedy}")
+    for path in verdict.put_back:
+        warn(f"{path} is missing: {stackgen_line(folder, 'render')}")
+    tell_worries((*losses, *verdict.worries))
     say(f"{folder.env} is fine")
 
 
@@ -59,3 +71,7 @@ def _judge(folder: StackFolder, settings: StackSettings | None) -> Verdict:
 
 def _as_json(fault: Fault) -> dict[str, str]:
     return {"file": str(fault.file), "reason": fault.reason, "remedy": fault.remedy}
+
+
+def _loss_as_json(loss: Loss) -> dict[str, str]:
+    return {"file": str(loss.file), "reason": f"is {loss.state}: {loss.meaning}", "remedy": loss.remedy}

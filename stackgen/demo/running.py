@@ -42,7 +42,7 @@ def local_ca(folder: StackFolder, settings: StackSettings) -> Path | None:
 
 
 def _start_with_compose(folder: StackFolder) -> Running:
-    """`docker compose up`, which builds the registry's image the first time; its progress goes to the terminal."""
+    """`docker compose up`, which builds the registry's image the first time; its progress goes to standard error."""
     if not docker.show_compose(folder, "up", "--detach", "--wait"):
         raise StackgenError(
             "the stack did not come up",

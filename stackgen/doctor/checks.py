@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ipaddress
 from itertools import pairwise
 from pathlib import Path
@@ -14,18 +13,21 @@ from stackgen.doctor.findings import Finding, Kind
 from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cryptography import x509
 
     from stackgen.doctor import facts
+    from stackgen.embedded import Embedded
+    from stackgen.losses import Loss
+    from stackgen.neighbours import Neighbour
+    from stackgen.stack import Waiting
 
 ENGINE_NEEDED = (25, 0)
 """Health checks with start_interval; a published stack's subfolders of volumes want (26, 0)."""
 ENGINE_PUBLISHED = (26, 0)
 COMPOSE_NEEDED = (2, 20)
 COMPOSE_PUBLISHED = (2, 34)
-ENDING_DAYS = 21
 CLOCK_SECONDS = 60
 LOW_SHARE = 0.10
 _OTHERS = 0o007
@@ -100,13 +102,17 @@ def _check_engine(engine: facts.Engine) -> Iterator[Finding]:
         )
 
 
-def check_services(services: Iterable[facts.Service] | None, expected: frozenset[str]) -> Iterator[Finding]:
-    """Whether every service of the enabled profiles runs and is healthy; nothing where Compose can't be asked."""
-    if services is None:
-        return
-    found = {service.name: service for service in services}
+def check_services(
+    services: Iterable[facts.Service] | None, expected: frozenset[str], embedded: Embedded, *, up: str
+) -> Iterator[Finding]:
+    """Whether every service of the enabled profiles runs and is healthy; nothing where Compose can't be asked.
+
+    A stack that is served without Docker, or was, is judged by that. `up` starts it on an engine.
+    """
+    found = {service.name: service for service in services or ()}
     if not any(service.state == "running" for service in found.values()):
-        yield Finding(Kind.STACK_STOPPED, "compose.yaml", "no service of the stack runs", "docker compose up -d --wait")
+        if embedded.process is None:
+            yield from _check_rest(embedded, up if services is not None else None, containers=bool(found))
         return
     for name in sorted(expected):
         service = found.get(name)
@@ -119,28 +125,66 @@ def check_services(services: Iterable[facts.Service] | None, expected: frozenset
             yield Finding(Kind.SERVICE_UNHEALTHY, name, f"it runs but fails its health check: {service.status}", logs)
 
 
-def check_project(services: Iterable[facts.Service] | None, *, folder: str, project: str) -> Iterator[Finding]:
-    """Whether containers of this project were started from another folder: `up` here would replace them."""
-    others = sorted({service.folder for service in services or ()} - {folder, ""})
+def _check_rest(embedded: Embedded, up: str | None, *, containers: bool) -> Iterator[Finding]:
+    """How to start what rests, in the way in which it ran last."""
+    if embedded.ended is not None and not containers:
+        yield Finding(
+            Kind.STACK_STOPPED,
+            "stackgen serve",
+            f"process {embedded.ended}, which served the stack without Docker, was killed, or this machine restarted",
+            embedded.start,
+        )
+    elif up is not None:
+        again = f"; or without Docker, as before: {embedded.start}" if embedded.used and not containers else ""
+        yield Finding(Kind.STACK_STOPPED, "compose.yaml", "no service of the stack runs", up + again)
+
+
+def check_project(
+    services: Iterable[facts.Service] | None, neighbours: Iterable[Neighbour], *, folder: str, project: str
+) -> Iterator[Finding]:
+    """Whether another folder's stack has this project: `up` here would replace its containers."""
+    others = {service.folder for service in services or ()} - {folder, ""}
     if others:
         yield Finding(
             Kind.PROJECT_SHARED,
             f"COMPOSE_PROJECT_NAME={project}",
-            f"containers of this project were started from {', '.join(others)}: `up` or `down` here would take them",
-            "write another COMPOSE_PROJECT_NAME into one of the two .env files, then render and start it",
+            f"containers of this project were started from {', '.join(sorted(others))}: "
+            "`up` or `down` here would take them",
+            _RENAME,
         )
+    for other in (str(one.folder) for one in neighbours if one.project == project):
+        if other not in others:
+            yield Finding(
+                Kind.PROJECT_SHARED,
+                f"COMPOSE_PROJECT_NAME={project}",
+                f"the stack in {other} has the same project: whichever starts later takes the other's containers",
+                _RENAME,
+            )
 
 
-def check_ports(ports: Iterable[facts.Port], *, running: bool) -> Iterator[Finding]:
-    """Ports that something else has; a running stack's own ports are its own."""
-    for port in ports if not running else ():
-        if port.taken:
+_RENAME = "write another COMPOSE_PROJECT_NAME into one of the two .env files, then render and start it"
+
+
+def check_ports(ports: Iterable[facts.Port], neighbours: Iterable[Neighbour], *, running: bool) -> Iterator[Finding]:
+    """Ports that something else has, or another stack wants; a running stack's own ports are its own."""
+    neighbours = tuple(neighbours)
+    for port in ports:
+        place = f"{port.variable}={port.number}"
+        if port.taken and not running:
             yield Finding(
                 Kind.PORT_TAKEN,
-                f"{port.variable}={port.number}",
+                place,
                 "another program listens on this port",
                 f"see who: ss -ltnp 'sport = :{port.number}'; or write another port into .env and render",
             )
+        for one in neighbours:
+            if one.wants(port.number, port.address):
+                yield Finding(
+                    Kind.PORT_SHARED,
+                    place,
+                    f"the stack in {one.folder} wants the same port: one of the two can run at a time",
+                    "write another port into one of the two .env files and render",
+                )
 
 
 def check_name(name: facts.Name) -> Iterator[Finding]:
@@ -172,20 +216,19 @@ _FAULTS = {
     FaultKind.OTHER_HOST: Kind.CERTIFICATE_HOST,
     FaultKind.ENDED: Kind.CERTIFICATE_ENDED,
     FaultKind.EARLY: Kind.CERTIFICATE_EARLY,
+    FaultKind.ENDING: Kind.CERTIFICATE_ENDING,
     FaultKind.EXPOSED: Kind.SECRET_OPEN,
+    FaultKind.LOST: Kind.AUTHORITY_LOST,
 }
 
 
-def check_certificates(certificates: facts.Certificates, host: str, *, now: dt.datetime) -> Iterator[Finding]:
+def check_certificates(certificates: facts.Certificates, host: str) -> Iterator[Finding]:
     """Files, pair, dates, name, chain, and what is really served."""
     for fault in certificates.faults:
         yield Finding(_FAULTS[fault.kind], str(fault.file), f"it {fault.reason}", fault.remedy)
     if not certificates.chain or any(fault.kind.stops_a_server for fault in certificates.faults):
         return
     leaf, place, found = certificates.chain[0], certificates.place, {fault.kind for fault in certificates.faults}
-    left = leaf.not_valid_after_utc - now
-    if FaultKind.ENDED not in found and left < dt.timedelta(days=ENDING_DAYS):
-        yield Finding(Kind.CERTIFICATE_ENDING, place, f"it ends in {left.days} days", _RENEW)
     if FaultKind.DISORDER not in found and not is_anchored(certificates.chain, certificates.anchors):
         yield Finding(
             Kind.CERTIFICATE_CHAIN,
@@ -200,9 +243,6 @@ def check_certificates(certificates: facts.Certificates, host: str, *, now: dt.d
             "the running stack serves another certificate than the folder holds",
             "docker compose exec nginx nginx -c /etc/nginx/stack/nginx.conf -s reload",
         )
-
-
-_RENEW = "with a certificate of the stack's own: stackgen rotate tls; with yours: renew it and put it in place"
 
 
 def is_anchored(chain: tuple[x509.Certificate, ...], anchors: Iterable[x509.Certificate]) -> bool:
@@ -292,8 +332,23 @@ _ROTATIONS = {
 }
 
 
+def check_losses(losses: Iterable[Loss]) -> Iterator[Finding]:
+    """Secrets that are gone."""
+    for loss in losses:
+        yield Finding(Kind.SECRET_MISSING, str(loss.file), f"it is {loss.state}: {loss.meaning}", loss.remedy)
+
+
+def check_render(pending: Sequence[str], waiting: Iterable[Waiting], *, root: str, remedy: str) -> Iterator[Finding]:
+    """What a render would change, and what it left to the user."""
+    if pending:
+        some = ", ".join(pending[:3]) + (f" and {len(pending) - 3} more" if len(pending) > 3 else "")  # noqa: PLR2004
+        yield Finding(Kind.RENDER_PENDING, root, f"render would change {some}", remedy)
+    for one in waiting:
+        yield Finding(Kind.EDIT_BEHIND, str(one.file), one.reason, one.remedy)
+
+
 def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]:
-    """Modes of secrets: nobody else may read them, the containers must."""
+    """Modes of the secrets that are there: nobody else may read them, the containers must."""
     files = tuple(files)
     if hidden := next((file for file in files if file.hidden), None):
         yield Finding(
@@ -303,12 +358,9 @@ def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]
             "run doctor as the user who made the stack, or with sudo",
         )
     for file in files:
-        if file.hidden:
+        if file.hidden or file.mode is None:
             continue
         path = Path(file.path)
-        if file.mode is None:
-            yield Finding(Kind.SECRET_MISSING, file.path, "it is missing", "stackgen render makes what is missing")
-            continue
         if file.mode & _OTHERS:
             yield Finding(
                 Kind.SECRET_OPEN,
@@ -323,6 +375,17 @@ def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]
                 f"group {file.gid}, mode {file.mode:04o}: the containers' group {group} can't read it",
                 shell_line("sudo", "chgrp", str(group), path) + " && " + shell_line("chmod", "g+r", path),
             )
+
+
+def check_first_password(lost: Path | None, *, rotate: str) -> Iterator[Finding]:
+    """The file with the first user's password, where it is gone and that user is still there."""
+    if lost is not None:
+        yield Finding(
+            Kind.PASSWORD_UNKNOWN,
+            str(lost),
+            "it is gone; the password still counts, for whoever has it elsewhere",
+            f"another one: {rotate}",
+        )
 
 
 def check_storage(storage: facts.File | None, *, owner: str) -> Iterator[Finding]:

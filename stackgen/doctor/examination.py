@@ -2,84 +2,145 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import datetime as dt
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen import stack
+from stackgen.certificates import judge
 from stackgen.diffing import CHANGING
 from stackgen.doctor import checks, probes
 from stackgen.doctor.findings import Finding, Kind
+from stackgen.embedded import find_embedded
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
-from stackgen.shell import stackgen_line
+from stackgen.losses import find_losses
+from stackgen.neighbours import find_neighbours
+from stackgen.shell import compose_line, stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stackgen.doctor import facts
+    from stackgen.embedded import Embedded
     from stackgen.folder import StackFolder
     from stackgen.settings import StackSettings
+
+NO_ENGINE = {Kind.DOCKER_ABSENT, Kind.ENGINE_SILENT, Kind.COMPOSE_ABSENT}
+"""Why containers can't be seen: no matter where none are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A stack and how it is run, as doctor and status both look at it."""
+
+    folder: StackFolder
+    settings: StackSettings
+    docker: facts.Docker
+    embedded: Embedded
+    listed: tuple[facts.Service, ...] | None
+    """Every container of the project; None where Compose can't say."""
+
+    @property
+    def services(self) -> tuple[facts.Service, ...] | None:
+        """The containers that this folder started."""
+        place = str(self.folder.root.resolve())
+        return None if self.listed is None else tuple(one for one in self.listed if one.folder in {place, ""})
+
+    @property
+    def in_containers(self) -> bool:
+        """Whether a service of the stack runs on an engine."""
+        return any(service.state == "running" for service in self.services or ())
+
+    @property
+    def without_docker(self) -> bool:
+        """Whether it is served without Docker, or was when it last ran."""
+        if self.embedded.process is not None:
+            return True
+        last = self.embedded.ended is not None or (self.embedded.used and not self.docker.engine)
+        return last and not self.services
+
+
+def meet(folder: StackFolder, settings: StackSettings, docker: facts.Docker) -> Patient:
+    """A stack with what can be seen of how it is run."""
+    listed = probes.probe_services(folder) if docker.engine and docker.compose else None
+    return Patient(folder, settings, docker, find_embedded(folder), listed)
 
 
 def examine(folder: StackFolder, *, environ: Mapping[str, str]) -> tuple[Finding, ...]:
     """Everything that is wrong with a stack and its host."""
     docker = probes.probe_docker(environ=environ)
-    findings = list(checks.check_docker(docker))
     try:
         settings = load_settings(folder)
     except StackgenError as error:
-        return (Finding(Kind.SETTINGS_INVALID, str(folder.env), error.message, error.hint), *findings)
-    return (*findings, *_of_stack(folder, settings, docker))
+        wrong = Finding(Kind.SETTINGS_INVALID, str(folder.env), error.message, error.hint)
+        return (wrong, *checks.check_docker(docker))
+    patient = meet(folder, settings, docker)
+    return (*examine_engine(patient), *examine_stack(patient), *_examine_host(patient))
 
 
-def _of_stack(folder: StackFolder, settings: StackSettings, docker: facts.Docker) -> Iterator[Finding]:
-    yield from _pending(folder)
-    services = probes.probe_services(folder) if docker.engine and docker.compose else None
-    place = str(folder.root.resolve())
-    yield from checks.check_project(services, folder=place, project=settings.compose_project_name)
-    if services is not None:
-        services = tuple(service for service in services if service.folder in {place, ""})
-    running = any(service.state == "running" for service in services or ())
-    yield from checks.check_services(services, probes.expected_services(folder) if services else frozenset())
-    yield from checks.check_ports(probes.probe_ports(settings), running=running)
-    name = probes.probe_name(settings)
-    yield from checks.check_name(name)
-    clock = probes.probe_clock()
-    certificates = probes.probe_certificates(folder, settings, now=clock.now)
-    if not running:
-        # Whoever answers on the port then is somebody else.
+def examine_engine(patient: Patient) -> Iterator[Finding]:
+    """What is wrong with Docker, where the stack needs it."""
+    for finding in checks.check_docker(patient.docker):
+        if not (patient.without_docker and finding.kind in NO_ENGINE):
+            yield finding
+
+
+def examine_stack(patient: Patient) -> Iterator[Finding]:
+    """What is wrong with the stack itself: what lies in its folder, what runs, and the disk under it."""
+    folder, settings = patient.folder, patient.settings
+    yield from _examine_render(folder, settings)
+    yield from checks.check_losses(find_losses(folder))
+    expected = probes.expected_services(folder) if patient.in_containers else frozenset[str]()
+    up = compose_line(folder, "up", "-d", "--wait")
+    yield from checks.check_services(patient.services, expected, patient.embedded, up=up)
+    certificates = probes.probe_certificates(folder, settings, now=dt.datetime.now(dt.UTC))
+    if not patient.in_containers:
+        # Whoever answers on the port then is somebody else, or serves on another one.
         certificates = replace(certificates, served=None)
-    yield from checks.check_certificates(certificates, settings.host, now=clock.now)
-    trusts = probes.probe_trust(settings, docker)
-    yield from checks.check_trust(
-        docker.engine,
-        trusts,
-        certificates.chain,
-        authority=settings.authority,
-        authority_file=folder.resolve(settings.certs_dir) / "ca.crt"
-        if settings.tls == "local"
-        else Path("YOUR-AUTHORITY.crt"),
-        addresses=name.addresses,
-    )
-    yield from checks.check_clock(clock)
-    disk = probes.probe_disk(folder, settings, docker)
+    yield from checks.check_certificates(certificates, settings.host)
+    disk = probes.probe_disk(folder, settings, patient.docker, without_docker=patient.without_docker)
     yield from checks.check_disk(disk) if disk is not None else ()
     yield from checks.check_files(probes.probe_files(folder, settings), group=settings.secrets_gid)
+    yield from checks.check_first_password(
+        probes.probe_first_password(folder, settings), rotate=stackgen_line(folder, "rotate", "password")
+    )
     yield from checks.check_storage(probes.probe_storage(folder, settings), owner=settings.registry_user)
 
 
-def _pending(folder: StackFolder) -> Iterator[Finding]:
+def _examine_host(patient: Patient) -> Iterator[Finding]:
+    """What is wrong around the stack: other projects, ports, names, trust, the clock."""
+    folder, settings = patient.folder, patient.settings
+    project, neighbours = settings.compose_project_name, find_neighbours(folder.root)
+    yield from checks.check_project(patient.listed, neighbours, folder=str(folder.root.resolve()), project=project)
+    running = patient.in_containers or patient.embedded.process is not None
+    yield from checks.check_ports(probes.probe_ports(settings), neighbours, running=running)
+    name = probes.probe_name(settings)
+    yield from checks.check_name(name)
+    own = folder.resolve(settings.certs_dir) / "ca.crt"
+    yield from checks.check_trust(
+        patient.docker.engine,
+        probes.probe_trust(settings, patient.docker),
+        probes.probe_chain(folder, settings),
+        authority=settings.authority,
+        authority_file=own if settings.tls == "local" else Path("YOUR-AUTHORITY.crt"),
+        addresses=name.addresses,
+    )
+    yield from checks.check_clock(probes.probe_clock())
+
+
+def _examine_render(folder: StackFolder, settings: StackSettings) -> Iterator[Finding]:
     try:
-        pending = [change.path for change in stack.draft(folder).changes if change.action in CHANGING]
+        changes = stack.draft_with(folder, settings).changes
     except StackgenError as error:
         yield Finding(Kind.SETTINGS_INVALID, str(folder.root), error.message, error.hint)
         return
-    if pending:
-        some = ", ".join(pending[:3]) + (f" and {len(pending) - 3} more" if len(pending) > 3 else "")  # noqa: PLR2004
-        yield Finding(
-            Kind.RENDER_PENDING,
-            str(folder.root),
-            f"render would change {some}",
-            f"{stackgen_line(folder, 'plan')}; {stackgen_line(folder, 'render')}",
-        )
+    written = judge(folder, settings, dt.datetime.now(dt.UTC)).put_back
+    pending = [change.path for change in changes if change.action in CHANGING] + [str(path) for path in written]
+    yield from checks.check_render(
+        pending,
+        stack.find_waiting(folder, changes),
+        root=str(folder.root),
+        remedy=f"{stackgen_line(folder, 'plan')}; {stackgen_line(folder, 'render')}",
+    )

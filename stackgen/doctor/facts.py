@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from cryptography import x509
 
     from stackgen.certificate_pair import Fault
@@ -60,6 +58,8 @@ class Port:
     number: int
     taken: bool
     """Whether something listens on it now."""
+    address: str | None = None
+    """Where it is published; None for everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +125,4 @@ class File:
 class Clock:
     """Whether something keeps this machine's clock right."""
 
-    now: dt.datetime
     synchronised: bool | None

@@ -23,8 +23,11 @@ from stackgen.certificates import find_stack_faults, stack_pair
 from stackgen.cli.next_steps import trust_places
 from stackgen.docker import SILENT, Answer, ask, compose, find_trouble, installed
 from stackgen.doctor import facts
+from stackgen.errors import StackgenError
 from stackgen.hosting import port_is_free
 from stackgen.profiles import load_profiles
+from stackgen.rotation.secrets import load_users
+from stackgen.secret_files import is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,7 +116,7 @@ def probe_ports(settings: StackSettings) -> tuple[facts.Port, ...]:
     if settings.proxy == "nginx" and settings.http_port:
         wanted["HTTP_PORT"] = settings.http_port
     address = settings.bind_address
-    return tuple(facts.Port(name, port, not port_is_free(port, address)) for name, port in wanted.items())
+    return tuple(facts.Port(name, port, not port_is_free(port, address), address) for name, port in wanted.items())
 
 
 def probe_name(settings: StackSettings) -> facts.Name:
@@ -147,6 +150,11 @@ def probe_certificates(folder: StackFolder, settings: StackSettings, *, now: dt.
         anchors=(*system_authorities(), *load_certificates(folder.authority / "ca.crt")),
         served=_served(settings),
     )
+
+
+def probe_chain(folder: StackFolder, settings: StackSettings) -> tuple[x509.Certificate, ...]:
+    """The certificate in CERTS_DIR with its chain; none where it can't be read."""
+    return load_chain(stack_pair(folder, settings))
 
 
 def _served(settings: StackSettings) -> x509.Certificate | None:
@@ -220,14 +228,18 @@ def probe_clock() -> facts.Clock:
     """What systemd says of the clock; None where it is not there."""
     done = _run(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
     answers = {"yes": True, "no": False}
-    return facts.Clock(dt.datetime.now(dt.UTC), answers.get(done.stdout.strip()) if done.returncode == 0 else None)
+    return facts.Clock(answers.get(done.stdout.strip()) if done.returncode == 0 else None)
 
 
-def probe_disk(folder: StackFolder, settings: StackSettings, docker: facts.Docker) -> facts.Disk | None:
-    """The file system that holds the images: STORAGE_DIR's, or the local engine's."""
+def probe_disk(
+    folder: StackFolder, settings: StackSettings, docker: facts.Docker, *, without_docker: bool
+) -> facts.Disk | None:
+    """The file system that holds the images: STORAGE_DIR's, the stack's own without Docker, or the local engine's."""
     reserve = values.parse_bytes(settings.storage_reserve)
     if settings.storage_dir:
         place = folder.resolve(settings.storage_dir)
+    elif without_docker:
+        place = folder.data
     elif docker.engine is not None and docker.engine.local:
         place = Path(ask("info", "--format", "{{.DockerRootDir}}").out.strip() or "/var/lib/docker")
     else:
@@ -246,15 +258,18 @@ def probe_files(folder: StackFolder, settings: StackSettings) -> tuple[facts.Fil
     """Every secret of the stack; those that a container reads are marked."""
     shared = [folder.htpasswd, folder.http_secret, folder.access]
     shared += [folder.root / path for profile in load_profiles() for path in profile.secrets]
-    private = [path for path in (folder.admin_password, folder.authority / "ca.key") if _is_there(path)]
-    key = folder.resolve(settings.certs_dir) / "privkey.pem"
-    shared += [key] if _is_there(key) else []
+    shared += [folder.resolve(settings.certs_dir) / "privkey.pem"]
+    private = (folder.admin_password, folder.authority / "ca.key")
     return (*(probe_file(path, shared=True) for path in shared), *(probe_file(path) for path in private))
 
 
-def _is_there(path: Path) -> bool:
-    """Whether a file exists; not where one may not look, unlike Path.exists, which raises."""
-    return os.path.exists(path)  # noqa: PTH110
+def probe_first_password(folder: StackFolder, settings: StackSettings) -> Path | None:
+    """The file with the first user's password, where it is gone; None where there is no such user either."""
+    try:
+        users = load_users(folder).hashes
+    except StackgenError:
+        return None
+    return folder.admin_password if settings.registry_admin_user in users and is_gone(folder.admin_password) else None
 
 
 def probe_storage(folder: StackFolder, settings: StackSettings) -> facts.File | None:

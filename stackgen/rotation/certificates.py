@@ -9,7 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from registry_app import issuing
-from stackgen.certificates import hosts_of, load_authority, read_own
+from stackgen.authority import load_authority
+from stackgen.certificates import hosts_of, read_own
 from stackgen.errors import StackgenError
 from stackgen.rotation.generations import authority_pair, generation_name, serving_pair
 from stackgen.rotation.journal import Rotation
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def plan_leaf(folder: StackFolder, settings: StackSettings, *, now: dt.datetime) -> Rotation:
     """A new key and certificate from the authority in force. StackgenError with TLS=own."""
     _require_local(settings, "tls")
-    authority = load_authority(folder)
+    authority = load_authority(folder, folder.resolve(settings.certs_dir))
     leaf = issuing.issue(authority, hosts_of(settings), now=now)
     chain = leaf.certificate_pem + (_vouchers(folder, settings, authority, now) or authority.certificate_pem)
     return _plan_serving(folder, settings, chain, leaf.key_pem, now=now)
@@ -44,12 +45,16 @@ def plan_own(folder: StackFolder, settings: StackSettings, chain: Path, key: Pat
 
 
 def plan_authority(folder: StackFolder, settings: StackSettings, *, now: dt.datetime, keep_old: int) -> Rotation:
-    """A new authority and a certificate from it. Clients that trust the old one alone go on for `keep_old` seconds."""
+    """A new authority and a certificate from it. Clients that trust the old one alone go on for `keep_old` seconds.
+
+    Without that time nothing is asked of the old one, which may be lost.
+    """
     _require_local(settings, "ca")
-    old, new = load_authority(folder), issuing.make_authority(now=now)
+    new = issuing.make_authority(now=now)
     until = now + dt.timedelta(seconds=keep_old)
     voucher = b""
     if keep_old:
+        old = load_authority(folder, folder.resolve(settings.certs_dir))
         try:
             voucher = issuing.cross_sign(old, new, now=now, until=until).public_bytes(Encoding.PEM)
         except ValueError:

@@ -13,12 +13,13 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from stackgen.errors import StackgenError
+from stackgen.errors import StackgenError, refusal
+from stackgen.losses import find_loss
 from stackgen.profiles import kept_secrets
 from stackgen.rotation.generations import authority_pair, serving_pair
 from stackgen.rotation.records import Record, load_records, record_from_json, save_records
 from stackgen.rotation.shapes import read_shape
-from stackgen.rotation.steps import Step, step_from_json
+from stackgen.rotation.steps import DropUser, SetHash, Step, step_from_json
 from stackgen.running import ReloadError, hand_over, reload_certificate
 from stackgen.secret_files import PRIVATE, put_file, sync_folder
 from stackgen.shell import compose_line, shell_line
@@ -65,6 +66,10 @@ def resume(folder: StackFolder, settings: StackSettings) -> Rotation | None:
             hint="the stack works with the old secret or the new; put the file aside, then rotate once more: "
             + shell_line("mv", journal, journal.with_suffix(".broken")),
         ) from None
+    if any(isinstance(step, SetHash | DropUser) for step in rotation.steps) and (
+        loss := find_loss(folder, folder.htpasswd)
+    ):
+        raise refusal((loss,))
     _finish(folder, settings, rotation)
     return rotation
 

@@ -9,7 +9,8 @@ from registry_app.auth.htpasswd import hash_password, parse_htpasswd
 from registry_app.auth.http_secret import parse_secrets, with_new_secret, with_previous_secret
 from registry_app.auth.watched import FileRefusedError
 from stackgen.credentials import new_secret
-from stackgen.errors import StackgenError
+from stackgen.errors import StackgenError, refusal
+from stackgen.losses import find_loss, name_of
 from stackgen.rotation.journal import Rotation
 from stackgen.rotation.records import Record
 from stackgen.rotation.steps import DropUser, Put, Remove, SetHash
@@ -30,14 +31,17 @@ _HANDOVER = 600
 
 
 def load_users(folder: StackFolder) -> Users:
-    """The users of the stack's htpasswd file; StackgenError when it can't be read."""
+    """The users of the stack's htpasswd file; StackgenError when it is lost or can't be read."""
+    if (loss := find_loss(folder, folder.htpasswd)) is not None:
+        raise refusal((loss,))
     try:
         return parse_htpasswd(folder.htpasswd.read_bytes())
     except FileRefusedError as error:
+        begin = stackgen_line(folder, "render", "--anew", name_of(folder, folder.htpasswd))
         raise StackgenError(
             f"{folder.htpasswd}: {error}",
             hint="mend it, or bring it back from a backup; with the first user alone it comes back by: "
-            f"rm {shell_line(folder.htpasswd)} && {stackgen_line(folder, 'render')}",
+            f"rm {shell_line(folder.htpasswd)} && {begin}",
         ) from None
     except PermissionError:
         raise StackgenError(
@@ -140,7 +144,7 @@ def plan_kept_secret(folder: StackFolder, settings: StackSettings, secret: KeptS
     """A profile's secret and its service's copy of it become another. StackgenError where the copy can't be reached."""
     place = folder.root / secret.path
     if not place.exists():
-        raise StackgenError(f"there is no {place}", hint=f"stackgen render {folder.root} makes it")
+        raise StackgenError(f"there is no {place}", hint=f"make it: {stackgen_line(folder, 'render')}")
     if (why := why_out_of_reach(folder, settings, secret)) is not None:
         raise StackgenError(
             f"the {secret.rotate} password can't be changed now: {why}",

@@ -72,9 +72,9 @@ class SetHash:
     previous_until: float | None = None
 
     def carry_out(self, root: Path) -> None:
-        """Changes that user alone, in the file as it is now."""
+        """Changes that user alone, in the file as it is now; FileNotFoundError where it was lost meanwhile."""
         place = root / self.path
-        content = place.read_bytes() if place.exists() else b""
+        content = place.read_bytes()
         text = with_user(content, self.user, self.stored, previous_until=self.previous_until)
         if text != content:
             put_file(place, text, mode=SHARED, gid=self.gid)

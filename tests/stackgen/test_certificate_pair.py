@@ -118,6 +118,8 @@ def test_a_short_rsa_key_is_refused():
     [
         ({"host": "other.example.com"}, FaultKind.OTHER_HOST, "is for registry.example.com, not for other.example.com"),
         ({"now": NOW + dt.timedelta(days=400)}, FaultKind.ENDED, "and today is 2027-12-26"),
+        ({"now": NOW + dt.timedelta(days=377)}, FaultKind.ENDING, "ends in 20 days, on 2027-12-23 at 12:00 UTC"),
+        ({"now": NOW + dt.timedelta(days=397, minutes=-90)}, FaultKind.ENDING, "ends in 90 minutes"),
         ({"now": NOW - dt.timedelta(days=2)}, FaultKind.EARLY, "is valid from 2026-11-21"),
         ({"chain": CHAIN + LEAF.key_pem}, FaultKind.EXPOSED, "private key too"),
         ({"chain": LEAF.certificate_pem + STRANGER.certificate_pem}, FaultKind.DISORDER, "certificate 2"),

@@ -37,10 +37,11 @@ def test_a_stack_of_an_earlier_version_is_upgraded_by_one_render(stackgen, tmp_p
     edited = folder.root / "nginx/nginx.conf"
     edited.write_text(edited.read_text() + "# mine\n")
     folder.secrets.mkdir()
-    folder.http_secret.write_text("kept\n")
+    for secret in (folder.http_secret, folder.htpasswd, folder.access):
+        secret.write_text("kept\n")
     stackgen("render", folder.root)
     assert edited.read_text().endswith("# mine\n")
-    assert folder.http_secret.read_text() == "kept\n"
+    assert {path.read_text() for path in (folder.http_secret, folder.htpasswd, folder.access)} == {"kept\n"}
     beside = [path.name for path in folder.root.rglob("*.new")]
     assert beside in ([], ["nginx.conf.new"])
     stackgen("plan", folder.root)

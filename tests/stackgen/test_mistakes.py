@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,14 @@ def test_a_flag_and_its_setting_mean_the_same(stackgen, tmp_path):
         assert "--set HTTPS_PORT=" in done.stderr
 
 
+def test_a_folder_that_compose_can_not_run_in_is_refused(stackgen, tmp_path):
+    """A percent sign in any part of its path that is no escape of a URL."""
+    for place in ("100%", "a%b/stack"):
+        assert "holds a % that Docker Compose can't read" in stackgen("init", place, "--yes", code=1).stderr
+    assert list(tmp_path.iterdir()) == []
+    stackgen("init", "a%41", "--yes")
+
+
 def test_a_folder_of_the_longest_name_is_made(stackgen, tmp_path):
     """Its draft has a shorter one; a longer name is refused as it was typed."""
     stackgen("init", "n" * 255, "--yes")
@@ -148,11 +157,30 @@ def test_a_port_in_use_is_noticed_and_another_one_proposed(stackgen, tmp_path):
         assert f"https://localhost:{port}$request_uri" in (tmp_path / "b/nginx/nginx.conf").read_text()
 
 
+def test_a_stack_beside_another_gets_ports_and_a_project_of_its_own(stackgen, tmp_path):
+    """Though neither runs: what was asked for is told or refused, what was not gives way."""
+    stackgen("init", "first", "--domain", "registry.invalid", "--https-port", "18443", "--http-port", "18080", "--yes")
+    ports = ["--https-port", "18443", "--http-port", "18081"]
+    told = stackgen("init", "second", "--domain", "registry.invalid", *ports, "--yes").stderr
+    assert f"port 18443 is that of the stack in {tmp_path}/first too" in told
+    same = ["init", "third", "--domain", "registry.invalid", "--project-name", "first", "--yes"]
+    assert f"is that of the stack in {tmp_path}/first" in stackgen(*same, code=1).stderr
+    assert not (tmp_path / "third").exists()
+    folder = StackFolder(tmp_path / "first")
+    folder.env.write_text(folder.env.read_text().replace("=18443", "=8443").replace("=first", "=fourth"))
+    told = stackgen("init", "fourth", "--yes").stderr
+    assert "8443 is" in told
+    assert f"the Compose project 'fourth' is that of the stack in {tmp_path}/first" in told
+    env = StackFolder(tmp_path / "fourth").env.read_text()
+    assert "HTTPS_PORT=8443\n" not in env
+    assert "COMPOSE_PROJECT_NAME=fourth-" in env
+
+
 @pytest.fixture
 def own_certificate(openssl, tmp_path):
     """Makes a certificate of the user's own in certs/ of a folder."""
 
-    def make(host="registry.example.com"):
+    def make(host="registry.example.com", days=30):
         (tmp_path / "own/certs").mkdir(parents=True, exist_ok=True)
         key = [
             "-newkey",
@@ -164,7 +192,7 @@ def own_certificate(openssl, tmp_path):
             "own/certs/privkey.pem",
         ]
         names = ["-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"]
-        openssl("req", "-x509", *key, *names, "-days", "30", "-out", "own/certs/fullchain.pem")
+        openssl("req", "-x509", *key, *names, "-days", str(days), "-out", "own/certs/fullchain.pem")
         return tmp_path / "own/certs"
 
     return make
@@ -179,6 +207,20 @@ def test_a_certificate_of_one_s_own_is_taken(stackgen, own_certificate):
     (certs / "fullchain.pem").rename(certs / "public.crt")
     (certs / "privkey.pem").rename(certs / "private.key")
     assert "Trust the stack's own CA" not in stackgen(*OWN).stdout
+
+
+def test_a_certificate_that_ends_soon_is_taken_and_told(stackgen, own_certificate, tmp_path):
+    """By every command that looks at it, until another one lies there."""
+    certs = own_certificate(days=1)
+    told = "own/certs/fullchain.pem ends in 2"  # 24 or 23 hours
+    assert told in stackgen(*OWN).stderr
+    for command in ("plan", "render", "validate", "render"):
+        assert told in stackgen(command, "own").stderr, command
+    pair = ["--cert", str(certs / "fullchain.pem"), "--key", str(certs / "privkey.pem")]
+    named = stackgen("init", "fresh", "--domain", "registry.example.com", "--yes", *pair)
+    assert "fresh/certs/fullchain.pem ends in 2" in named.stderr
+    own_certificate()
+    assert "ends in" not in stackgen("render", "own").stderr
 
 
 def test_a_certificate_named_on_the_command_line_is_copied_in(stackgen, own_certificate, tmp_path):
@@ -268,6 +310,27 @@ def test_damaged_files_of_a_stack_are_named(stackgen, folder):
     (folder.root / "nginx/nginx.conf").unlink()
     (folder.root / "nginx/nginx.conf").mkdir()
     assert "must be a file" in stackgen("render", folder.root, code=1).stderr
+
+
+def test_what_can_not_be_printed_is_done_all_the_same(tmp_path):
+    """The stack is whole; one line says so, and how to see the rest. A reader who goes away is no error of ours."""
+
+    def run(*arguments, output):
+        command = [sys.executable, "-m", "stackgen", *arguments]
+        return subprocess.run(command, cwd=tmp_path, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+
+    with Path("/dev/full").open("w") as full:
+        made, helped = run("init", "s", output=full), run("--help", output=full)
+    assert made.returncode == helped.returncode == 1
+    assert "error: the stack in s is made, but the output can't be written: No space left on device" in made.stderr
+    assert "stackgen next s" in made.stderr
+    assert helped.stderr.count("\n") == 2
+    assert "docker compose up -d --wait" in run("next", "s", output=subprocess.PIPE).stdout
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone = [run(*words, output=writing) for words in (["plan", "s"], ["--help"])]
+    os.close(writing)
+    assert [(one.returncode, one.stderr) for one in gone] == [(141, "")] * 2
 
 
 def test_no_stack_at_all_is_said_plainly(stackgen, tmp_path):

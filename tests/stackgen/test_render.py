@@ -7,6 +7,8 @@ import sys
 
 import yaml
 
+from stackgen import dotenv
+
 
 def add(folder, line):
     """Appends a line to a stack's settings."""
@@ -59,6 +61,49 @@ def test_an_edited_file_is_never_overwritten(stackgen, folder):
     assert "nothing to change" in stackgen("render", folder.root).stdout
     stackgen("render", folder.root, "--overwrite", "config/config.yml")
     assert "workers: 5" in edited.read_text()
+
+
+def test_an_edit_that_lacks_something_is_recalled_until_it_is_decided(stackgen, folder):
+    """By plan, render, status and doctor; taking the new version or removing it ends that, and so does a merge."""
+    edited, beside = folder.compose, folder.root / "compose.yaml.new"
+    mine = edited.read_text() + "# mine\n"
+
+    def recalled():
+        told = [stackgen(command, "mystack").stderr for command in ("plan", "render")]
+        told += [stackgen("status", "mystack").stdout, stackgen("doctor", "mystack", code=1).stdout]
+        found = {"compose.yaml.new" in text for text in told}
+        assert len(found) == 1, told
+        return found.pop()
+
+    def offer():
+        stackgen("render", "mystack", "--overwrite", "compose.yaml")
+        edited.write_text(mine)
+        port = 9443 if "9443" not in folder.env.read_text() else 9444
+        folder.env.write_text(dotenv.set_value(folder.env.read_text(), "HTTPS_PORT", str(port)))
+        told = stackgen("render", "mystack").stderr
+        assert "stackgen render --overwrite compose.yaml mystack" in told
+        assert "rm mystack/compose.yaml.new" in told
+
+    folder.htpasswd.chmod(0o644)  # so that doctor always ends with an error, whatever it thinks of this host
+    edited.write_text(mine)
+    assert not recalled()
+    offer()
+    assert recalled()
+    assert json.loads(stackgen("plan", "mystack", "--json").stdout)["waiting"] == ["mystack/compose.yaml"]
+    stackgen("render", "mystack", "--overwrite", "compose.yaml")
+    assert not beside.exists()
+    assert not recalled()
+    offer()
+    beside.unlink()
+    assert not recalled()
+    offer()
+    edited.write_bytes(beside.read_bytes())
+    stackgen("render", "mystack")
+    assert not beside.exists()
+    offer()
+    beside.write_text("# an edit of the user's\n")
+    stackgen("render", "mystack", "--overwrite", "compose.yaml")
+    assert beside.read_text() == "# an edit of the user's\n"
 
 
 def test_a_file_of_the_users_is_never_touched(stackgen, folder):

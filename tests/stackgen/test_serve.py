@@ -10,7 +10,9 @@ import time
 
 import pytest
 
-from stackgen.embedded import presence, serving_process
+from stackgen.doctor.examination import examine
+from stackgen.doctor.findings import Kind
+from stackgen.embedded import find_embedded, presence
 from stackgen.errors import StackgenError
 from stackgen.folder import StackFolder
 from tests.serving import free_port
@@ -51,20 +53,41 @@ def serving(tmp_path):
 def test_the_process_is_named_while_it_serves(stackgen, local, serving):
     """By a file that goes with it, and that a second one respects."""
     process, _ = serving("s")
-    assert serving_process(local) == process.pid == int(local.serve_pid.read_text())
+    assert find_embedded(local).process == process.pid == int(local.serve_pid.read_text())
     told = stackgen("serve", "s", "--port", free_port(), code=1).stderr
     assert f"process {process.pid} serves this stack already" in told
     assert f"embedded        serves without Docker, process {process.pid}" in stackgen("status", "s").stdout
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     assert not local.serve_pid.exists()
-    assert serving_process(local) is None
+    assert find_embedded(local).process is None
+
+
+def test_a_registry_that_was_killed_is_started_as_it_ran(stackgen, local, serving):
+    """Status tells the disk that it stores on, and the command that starts it again; so does doctor."""
+    process, _ = serving("s")
+    shown = stackgen("status", "s")
+    assert f"({local.data.relative_to(local.root.parent)})" in shown.stdout
+    process.kill()
+    process.wait(10)
+    deadline = time.monotonic() + 20
+    while find_embedded(local).process is not None:  # its workers leave a moment later
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    shown = stackgen("status", "s")
+    assert f"process {process.pid}, which served the stack without Docker, was killed" in shown.stderr
+    assert "restarted: stackgen serve s" in shown.stderr
+    assert "docker" not in shown.stderr
+    assert f"({local.data.relative_to(local.root.parent)})" in shown.stdout
+    found = {one.kind: one.remedy for one in examine(local, environ=os.environ)}
+    assert found[Kind.STACK_STOPPED] == f"stackgen serve {local.root}"
+    assert not {Kind.DOCKER_ABSENT, Kind.ENGINE_SILENT, Kind.COMPOSE_ABSENT} & set(found)
 
 
 def test_a_file_that_a_crash_left_is_recognised(local):
     """Even where another process has the number by now: nobody holds the file locked."""
     local.serve_pid.write_text(f"{os.getppid()}\n")
-    assert serving_process(local) is None
+    assert find_embedded(local).process is None
     with presence(local):
         assert int(local.serve_pid.read_text()) == os.getpid()
         with pytest.raises(StackgenError, match="serves this stack already"), presence(local):

@@ -15,6 +15,8 @@ from stackgen import docker
 from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFile, find_faults
 from stackgen.doctor import checks, facts
 from stackgen.doctor.findings import Finding, Kind, Severity, worst
+from stackgen.embedded import Embedded
+from stackgen.neighbours import Neighbour
 
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 HOST = "registry.example.com"
@@ -45,7 +47,7 @@ def kinds(findings):
 def test_nothing_is_found_where_nothing_is_wrong():
     """A doctor who always finds something is not believed."""
     assert kinds(checks.check_docker(DOCKER)) == []
-    assert kinds(checks.check_certificates(CERTIFICATES, HOST, now=NOW)) == []
+    assert kinds(checks.check_certificates(CERTIFICATES, HOST)) == []
     assert kinds(checks.check_disk(DISK)) == []
     assert kinds(checks.check_files([SECRET], group=10001)) == []
 
@@ -99,20 +101,60 @@ def service(name="nginx", state="running", health="healthy"):
 )
 def test_services(services, found):
     """A stack at rest is told once; a running one by service."""
-    assert kinds(checks.check_services(services, frozenset({"nginx", "registry"}))) == found
+    assert kinds(rest(services, Embedded())) == found
+
+
+def rest(services, embedded):
+    """What is found of these containers, and of a stack that is served without Docker or was."""
+    return list(checks.check_services(services, frozenset({"nginx", "registry"}), embedded, up="docker compose up"))
+
+
+@pytest.mark.parametrize(
+    ("services", "embedded", "remedy"),
+    [
+        (None, Embedded(ended=7, used=True, start="stackgen serve"), "stackgen serve"),
+        ([], Embedded(ended=7, used=True, start="stackgen serve"), "stackgen serve"),
+        ([], Embedded(used=True, start="stackgen serve"), "docker compose up; or without Docker, as before: stackgen serve"),
+        ([service(state="exited")], Embedded(ended=7, used=True, start="stackgen serve"), "docker compose up"),
+        ([], Embedded(start="stackgen serve"), "docker compose up"),
+    ],
+)  # fmt: skip
+def test_a_stack_at_rest_is_started_as_it_ran_last(services, embedded, remedy):
+    """Without Docker where it was killed there; by Compose where there are containers, or it never ran."""
+    (finding,) = rest(services, embedded)
+    assert (finding.kind, finding.remedy) == (Kind.STACK_STOPPED, remedy)
+
+
+def test_a_stack_that_is_served_without_docker_does_not_rest():
+    """No container runs, and none has to."""
+    assert rest([], Embedded(process=7, used=True)) == []
 
 
 def test_a_project_that_two_folders_share_is_found():
     """`down` in one of them would stop the other's registry."""
-    said = [kinds(checks.check_project([service()], folder=f, project="x")) for f in ("/srv/mystack", "/srv/other")]
+    said = [kinds(checks.check_project([service()], (), folder=f, project="x")) for f in ("/srv/mystack", "/srv/other")]
     assert said == [[], [Kind.PROJECT_SHARED]]
+
+
+NEIGHBOUR = Neighbour(Path("/srv/other"), "x", frozenset({443}), "192.0.2.5")
+
+
+def test_a_stack_beside_this_one_is_seen_before_either_runs():
+    """Its project and its ports; once, where its containers are there too; not where it listens elsewhere."""
+    for services in (None, [], [replace(service(), folder="/srv/other")]):
+        found = checks.check_project(services, [NEIGHBOUR], folder="/srv/mystack", project="x")
+        assert kinds(found) == [Kind.PROJECT_SHARED]
+    assert kinds(checks.check_project([], [NEIGHBOUR], folder="/srv/mystack", project="y")) == []
+    for address, found in ((None, [Kind.PORT_SHARED]), ("192.0.2.5", [Kind.PORT_SHARED]), ("127.0.0.1", [])):
+        ports = [facts.Port("HTTPS_PORT", 443, taken=False, address=address)]
+        assert kinds(checks.check_ports(ports, [NEIGHBOUR], running=True)) == found
 
 
 def test_a_port_is_taken_only_while_the_stack_rests():
     """Afterwards it is the stack's own."""
     taken = [facts.Port("HTTPS_PORT", 443, taken=True)]
-    assert kinds(checks.check_ports(taken, running=False)) == [Kind.PORT_TAKEN]
-    assert kinds(checks.check_ports(taken, running=True)) == []
+    assert kinds(checks.check_ports(taken, (), running=False)) == [Kind.PORT_TAKEN]
+    assert kinds(checks.check_ports(taken, (), running=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -133,27 +175,27 @@ def test_the_name(host, addresses, found):
 
 
 @pytest.mark.parametrize(
-    ("changes", "host", "days", "found"),
+    ("changes", "host", "found"),
     [
-        ({"chain": (), "faults": (fault(FaultKind.MISSING),)}, HOST, 0, [Kind.CERTIFICATE_MISSING]),
-        ({"faults": (fault(FaultKind.UNUSABLE),)}, HOST, 0, [Kind.CERTIFICATE_UNREADABLE]),
-        ({"faults": (fault(FaultKind.MISMATCH),)}, HOST, 0, [Kind.CERTIFICATE_KEY]),
-        ({"faults": (fault(FaultKind.OTHER_HOST),)}, HOST, 0, [Kind.CERTIFICATE_HOST]),
-        ({"faults": (fault(FaultKind.EARLY),)}, HOST, 0, [Kind.CERTIFICATE_EARLY]),
-        ({"faults": (fault(FaultKind.EXPOSED),)}, HOST, 0, [Kind.SECRET_OPEN]),
-        ({"faults": (fault(FaultKind.DISORDER),)}, HOST, 0, [Kind.CERTIFICATE_CHAIN]),
-        ({}, HOST, 396, [Kind.CERTIFICATE_ENDING]),
-        ({"faults": (fault(FaultKind.ENDED),)}, HOST, 400, [Kind.CERTIFICATE_ENDED]),
-        ({"anchors": (STRANGER.certificate,)}, HOST, 0, [Kind.CERTIFICATE_CHAIN]),
-        ({"chain": (LEAF.certificate, STRANGER.certificate)}, HOST, 0, [Kind.CERTIFICATE_CHAIN]),
-        ({"served": STRANGER.certificate}, HOST, 0, [Kind.CERTIFICATE_SERVED]),
-        ({"served": LEAF.certificate}, HOST, 0, []),
+        ({"chain": (), "faults": (fault(FaultKind.MISSING),)}, HOST, [Kind.CERTIFICATE_MISSING]),
+        ({"faults": (fault(FaultKind.UNUSABLE),)}, HOST, [Kind.CERTIFICATE_UNREADABLE]),
+        ({"faults": (fault(FaultKind.MISMATCH),)}, HOST, [Kind.CERTIFICATE_KEY]),
+        ({"faults": (fault(FaultKind.OTHER_HOST),)}, HOST, [Kind.CERTIFICATE_HOST]),
+        ({"faults": (fault(FaultKind.EARLY),)}, HOST, [Kind.CERTIFICATE_EARLY]),
+        ({"faults": (fault(FaultKind.EXPOSED),)}, HOST, [Kind.SECRET_OPEN]),
+        ({"faults": (fault(FaultKind.DISORDER),)}, HOST, [Kind.CERTIFICATE_CHAIN]),
+        ({"faults": (fault(FaultKind.ENDING),)}, HOST, [Kind.CERTIFICATE_ENDING]),
+        ({"faults": (fault(FaultKind.ENDED),)}, HOST, [Kind.CERTIFICATE_ENDED]),
+        ({"faults": (fault(FaultKind.LOST),)}, HOST, [Kind.AUTHORITY_LOST]),
+        ({"anchors": (STRANGER.certificate,)}, HOST, [Kind.CERTIFICATE_CHAIN]),
+        ({"chain": (LEAF.certificate, STRANGER.certificate)}, HOST, [Kind.CERTIFICATE_CHAIN]),
+        ({"served": STRANGER.certificate}, HOST, [Kind.CERTIFICATE_SERVED]),
+        ({"served": LEAF.certificate}, HOST, []),
     ],
 )  # fmt: skip
-def test_the_certificate(changes, host, days, found):
+def test_the_certificate(changes, host, found):
     """Files, key, name, dates, chain, and what is served."""
-    certificates = replace(CERTIFICATES, **changes)
-    assert kinds(checks.check_certificates(certificates, host, now=NOW + dt.timedelta(days=days))) == found
+    assert kinds(checks.check_certificates(replace(CERTIFICATES, **changes), host)) == found
 
 
 @given(days=st.integers(-800, 800))
@@ -162,7 +204,7 @@ def test_exactly_one_thing_is_said_of_a_certificates_dates(days):
     now = NOW + dt.timedelta(days=days)
     pair = CertificatePair(PairFile(Path("c"), LEAF.certificate_pem), PairFile(Path("k"), LEAF.key_pem))
     certificates = replace(CERTIFICATES, faults=find_faults(pair, HOST, now=now))
-    said = kinds(checks.check_certificates(certificates, HOST, now=now))
+    said = kinds(checks.check_certificates(certificates, HOST))
     assert len(said) <= 1
 
 
@@ -216,7 +258,7 @@ def test_the_disk(changes, found):
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"mode": None}, [Kind.SECRET_MISSING]),
+        ({"mode": None}, []),
         ({"mode": 0o644}, [Kind.SECRET_OPEN]),
         ({"gid": 0}, [Kind.SECRET_GROUP]),
         ({"mode": 0o600}, [Kind.SECRET_GROUP]),
@@ -255,7 +297,7 @@ def test_the_storage_folder_belongs_to_the_registry():
 
 def test_a_clock_that_nothing_sets_is_told_and_an_unknown_one_is_not():
     """No systemd, no verdict."""
-    said = [kinds(checks.check_clock(facts.Clock(NOW, state))) for state in (True, False, None)]
+    said = [kinds(checks.check_clock(facts.Clock(state))) for state in (True, False, None)]
     assert said == [[], [Kind.CLOCK_UNSET], []]
 
 

@@ -112,9 +112,8 @@ def test_an_emptied_file_is_told_with_the_way_back(stackgen, folder):
     folder.htpasswd.write_bytes(b"")
     told = stackgen("users", "list", "mystack", code=1).stderr
     assert "is empty" in told
-    assert "rm mystack/secrets/htpasswd && stackgen render mystack" in told
-    folder.htpasswd.unlink()
-    stackgen("render", "mystack")
+    assert "stackgen render --anew secrets/htpasswd mystack" in told
+    stackgen("render", "--anew", "secrets/htpasswd", "mystack")
     assert bcrypt.checkpw(password, hashes(folder)["admin"])
 
 
@@ -141,11 +140,11 @@ def test_access_reports_every_mistake_and_can_begin_anew(stackgen, folder):
     assert "1 rules" in stackgen("access", "validate", "mystack").stdout
     assert "fly" in folder.access.with_name("access.yaml.old").read_text()
     folder.access.unlink()
-    assert "access reset" in stackgen("access", "list", "mystack", code=1).stderr
+    assert "--anew secrets/access.yaml" in stackgen("access", "list", "mystack", code=1).stderr
 
 
 def test_rendering_never_brings_open_rules_back(stackgen, folder):
     """Rules that vanished are reported, not replaced by those that let everyone do everything."""
     folder.access.unlink()
-    stackgen("render", "mystack")
+    assert "--anew secrets/access.yaml" in stackgen("render", "mystack", code=1).stderr
     assert not folder.access.exists()
