@@ -43,11 +43,11 @@ def test_a_project_that_is_there_already_is_noticed(engine: None, tmp_path: Path
         folder = ["--label", "com.docker.compose.project.working_dir=/srv/elsewhere"]
         image = subprocess.run(["docker", "images", "-q"], capture_output=True, text=True, check=True).stdout.split()[0]
         subprocess.run(["docker", "create", "--name", name, *labels, *folder, image], capture_output=True, check=True)
-        refused = init(tmp_path / "refused", "--project-name", name)
+        refused = init(tmp_path / "far away" / "refused", "--project-name", name)
         assert refused.returncode == 1
         assert "/srv/elsewhere" in refused.stderr
         assert "--project-name NAME" in refused.stderr
-        assert not (tmp_path / "refused").exists()
+        assert not (tmp_path / "far away").exists()
     finally:
         subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
         subprocess.run(["docker", "volume", "rm", "--force", volume], capture_output=True, check=False)
