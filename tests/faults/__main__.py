@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ def main():
     parser.add_argument("--peer", help="another registry's binary with upstream's command line, to compare")
     parser.add_argument("--folder", help="where the tree lies while it runs (default: the temporary folder)")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # takes apart what was set up
     run = RUNS[arguments.name]
     if reason := run.why_not():
         sys.exit(f"{arguments.name}: {reason}")
