@@ -70,6 +70,12 @@ class Load:
         """Waits while the clients work."""
         time.sleep(seconds)
 
+    def is_served(self, requests: int = 20, within: float = 90) -> None:
+        """Waits until so many more requests were answered well, or the time (seconds) is over."""
+        before, end = self.done.total(), time.monotonic() + within
+        while self.done.total() < before + requests and time.monotonic() < end:
+            time.sleep(0.05)
+
     def _work(self, number: int, act: Callable[[http.client.HTTPSConnection], None]) -> None:
         while not self._stop.is_set():
             try:

@@ -34,7 +34,8 @@ def restarts(folder, *, count, seed, megabytes=24, pace=4):
         large = LargeUploads(front.port, front.context, megabytes=megabytes, pace=pace, seed=seed, login=":".join(USER))
         with load.running(), large.running():
             for number in range(count):
-                time.sleep(pick.uniform(1, 3))
+                load.is_served()
+                time.sleep(pick.uniform(0, 2))
                 if number % 2:
                     service.close()
                     running = _start(service, folder, port)
