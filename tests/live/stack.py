@@ -118,12 +118,12 @@ def ask(
         connection.close()
 
 
-def init_stack(folder: Path, *, host: str = "localhost", **settings: str) -> LiveStack:
-    """The stack that `stackgen init --yes` writes into `folder`; nothing runs yet."""
+def init_stack(folder: Path, *, host: str = "localhost", more: Sequence[str] = (), **settings: str) -> LiveStack:
+    """The stack that `stackgen init --yes` writes into `folder`, with more options if given; nothing runs yet."""
     if certificates := os.environ.get("PIP_CERT"):
         settings.setdefault("BUILD_EXTRA_CA", certificates)
     options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    command = [sys.executable, "-m", "stackgen", "init", folder, "--yes", "--domain", host, *options]
+    command = [sys.executable, "-m", "stackgen", "init", folder, "--yes", "--domain", host, *options, *more]
     introduction = succeed(command, within=60).stdout
     user_config = folder.with_name(f"{folder.name}-docker-config")
     user_config.mkdir()

@@ -30,18 +30,42 @@ OPTIONS = {
     "BUILD_PIP_INDEX_URL": ["", "https://pypi.example.com/simple"],
 }
 
+# Those that change what a container finds: its user, its mounts, its ports, the files that it reads.
+SEEN_INSIDE = {
+    "SERVICE_DOMAIN": ["localhost", "registry.example.com", "192.0.2.7", "2001:db8::7"],
+    "PROXY": ["nginx", "none"],
+    "TLS": ["local", "own"],
+    "HSTS": ["false", "true"],
+    "HTTP_PORT": ["free", "0"],
+    "BIND_ADDRESS": ["", "127.0.0.1", "::1"],
+    "REGISTRY_EXTERNAL_URL": ["", "https://[2001:db8::9]:444"],
+    "STORAGE_DIR": ["", "outside", "./images"],
+    "CERTS_DIR": ["./certs", "outside"],
+    "CONFIGS_DIR": ["./config", "outside"],
+    "REGISTRY_USER": ["10001:10001", "1000:1000"],
+    "SECRETS_GID": ["10001", "1000"],
+    "LOG_FORMAT": ["json", "text"],
+    "LOG_LEVEL": ["info", "debug"],
+    "REGISTRY_STORAGE_DELETE_ENABLED": ["true", "false"],
+    "TRUSTED_PROXIES": ["", "192.0.2.0/24,2001:db8::/64"],
+    "REGISTRY_WORKERS": ["2", "1"],
+    "COMPOSE_PROFILES": ["", "observability"],
+    "PROMETHEUS_PORT": ["free", "0"],
+    "PROMETHEUS_ALERTMANAGER": ["", "alerts.example.com:9093"],
+}
 
-def all_pairs():
+
+def all_pairs(options=OPTIONS):
     """Settings, greedily few, that hold every pair of two options' values."""
-    names = list(OPTIONS)
+    names = list(options)
     missing = {
-        ((a, x), (b, y)) for a, b in combinations(names, 2) for x, y in product(OPTIONS[a], OPTIONS[b])
+        ((a, x), (b, y)) for a, b in combinations(names, 2) for x, y in product(options[a], options[b])
     }  # fmt: skip
     chosen = []
     while missing:
         one = dict(min(missing))
         for name in (name for name in names if name not in one):
-            one[name] = max(OPTIONS[name], key=lambda value: _gain(missing, one, (name, value)))
+            one[name] = max(options[name], key=lambda value: _gain(missing, one, (name, value)))
         missing -= set(combinations([(name, one[name]) for name in names], 2))
         chosen.append(one)
     return chosen
