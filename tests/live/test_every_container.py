@@ -14,6 +14,7 @@ import socket
 import ssl
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -48,13 +49,14 @@ def make(top: Path, values: dict[str, str]) -> LiveStack:
     settings |= {name: str(outside / name) for name, value in values.items() if value == "outside"}
     host = settings.pop("SERVICE_DOMAIN")
     if settings["PROXY"] == "none":
-        del settings["TRUSTED_PROXIES"]  # refused: there is no proxy of ours to believe them
+        del settings["TRUSTED_PROXIES"], settings["HTTP_PORT"]  # refused: they are the proxy's
     settings |= {"HTTPS_PORT": free_port(), "GRAFANA_PORT": "0", "COMPOSE_PROJECT_NAME": top.name}
     configs = settings.pop("CONFIGS_DIR")
     more: list[str] = []
     if settings["TLS"] == "own":
         now = dt.datetime.now(dt.UTC)
-        pair = issue(make_authority(now=now), [host], now=now)
+        outer = urlsplit(settings["REGISTRY_EXTERNAL_URL"]).hostname
+        pair = issue(make_authority(now=now), [host, *([outer] if outer else [])], now=now)
         (outside / "chain.pem").write_bytes(pair.certificate_pem)
         (outside / "key.pem").write_bytes(pair.key_pem)
         more = ["--cert", str(outside / "chain.pem"), "--key", str(outside / "key.pem")]
