@@ -23,6 +23,10 @@ from gunicorn.http.errors import (
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.http.errors import error_body
 
+# The application never sees what these answer, and so never counts it.
+BEFORE_THE_APPLICATION = frozenset({
+    ErrorCode.URI_TOO_LONG, ErrorCode.HEADERS_TOO_LARGE, ErrorCode.EXPECTATION_UNKNOWN, ErrorCode.CODING_UNKNOWN,
+})  # fmt: skip
 # Nothing of the request is quoted: a mistyped login may stand anywhere in it.
 _TOLD: dict[type[Exception], tuple[ErrorCode, str | None]] = {
     LimitRequestLine: (ErrorCode.URI_TOO_LONG, None),

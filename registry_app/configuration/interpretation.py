@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LEVELS = {"error", "warn", "info", "debug"}
 DRIVERLESS = {"maintenance", "cache", "delete", "redirect", "tag"}
+# RFC 9110, 5.1 and 5.5.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
+_MOST_AT_ONCE = 10_000
 CLIENT_AUTH = {"require-and-verify-client-cert": True, "verify-client-cert-if-given": False}
 
 
@@ -124,7 +129,7 @@ def _check_choices(reader: Reader) -> None:
         reader.problem("storage", f"more than one driver ({', '.join(drivers)}): keep one")
     elif drivers[0] not in STORAGE.keys:
         reader.problem("storage", f"unknown driver {drivers[0]}: use filesystem")
-    kinds = sorted(reader.get("auth", {}))
+    kinds = sorted(kind for kind in reader.get("auth", {}) if kind.lower() != "none")  # upstream's word for nothing
     if len(kinds) > 1:
         reader.problem("auth", f"more than one type ({', '.join(kinds)}): keep one")
     elif kinds and kinds[0] not in AUTH.keys:
@@ -193,7 +198,11 @@ def _http(reader: Reader) -> HttpSettings:
 
 def _headers(reader: Reader) -> tuple[tuple[str, str], ...]:
     given = reader.get("http.headers", {})
-    return tuple((str(name), str(value)) for name, values in given.items() for value in values or ())
+    headers = tuple((str(name), str(value)) for name, values in given.items() for value in values or ())
+    for name, value in headers:
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            reader.problem("http.headers", f"{name!r}: {value!r} can't be sent as a header: use printable characters")
+    return headers
 
 
 def _tls(reader: Reader) -> TlsSettings | None:
@@ -245,8 +254,8 @@ def _htpasswd(reader: Reader) -> HtpasswdSettings | None:
 
 
 def _positive(number: int) -> int:
-    if number < 1:
-        raise ValueError(f"{number} is too small: 1 at least")
+    if not 1 <= number <= _MOST_AT_ONCE:
+        raise ValueError(f"{number} is too {'small: 1 at least' if number < 1 else f'large: {_MOST_AT_ONCE} at most'}")
     return number
 
 
