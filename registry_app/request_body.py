@@ -10,8 +10,17 @@ import errno
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
+
+PIECE = 1 << 20
+
+
+class Source(Protocol):
+    """Where the rest comes from."""
+
+    def receive(self, most: int, /) -> bytes:
+        """What has arrived, none at the end."""
+        ...
 
 
 class Unreader(Protocol):
@@ -61,12 +70,12 @@ class AwaitedBody:
 class LengthBody:
     """In gunicorn's eyes a body; what has arrived is given out before an error is."""
 
-    def __init__(self, unreader: Unreader, sock: socket.socket, length: int) -> None:
+    def __init__(self, unreader: Unreader, source: Source, length: int) -> None:
         ahead = unreader.take_buffered()
         if len(ahead) > length:
             unreader.unread(ahead[length:])
-        self._ahead = memoryview(ahead)[:length]
-        self._sock = sock
+        self._ahead = ahead[:length]
+        self._source = source
         self._left = length
         self._broken: OSError | None = None
 
@@ -81,30 +90,25 @@ class LengthBody:
         return not self._left and not self._broken
 
     def read(self, size: int | None = None) -> bytes:
-        """Up to `size` bytes, fewer only where the body ends or the connection breaks; raises OSError after that."""
+        """What has arrived, up to `size` bytes; none at the end. Raises OSError where the connection breaks before."""
         if self._broken:
             raise self._broken
-        if not self._left:
+        wanted = min(self._left, PIECE if size is None or size < 0 else size)
+        if not wanted:
             return b""
-        wanted = self._left if size is None or size < 0 else min(size, self._left)
-        piece = bytearray(wanted)
-        filled = min(wanted, len(self._ahead))
-        piece[:filled], self._ahead = self._ahead[:filled], self._ahead[filled:]
-        with memoryview(piece) as view:
-            while filled < wanted and not self._broken:
-                filled += self._receive(view[filled:])
-        if self._broken and not filled:
-            raise self._broken
-        self._left -= filled
-        del piece[filled:]
-        return bytes(piece)
+        if self._ahead:
+            piece, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
+        else:
+            piece = self._receive(wanted)
+        self._left -= len(piece)
+        return piece
 
-    def _receive(self, view: memoryview) -> int:
+    def _receive(self, wanted: int) -> bytes:
         try:
-            received = self._sock.recv_into(view)
+            piece = self._source.receive(wanted)
+            if not piece:
+                raise ConnectionResetError(errno.ECONNRESET, "the connection ended in the middle of a body")
         except OSError as error:
             self._broken = error
-            return 0
-        if not received:
-            self._broken = ConnectionResetError(errno.ECONNRESET, "the connection ended in the middle of a body")
-        return received
+            raise
+        return piece

@@ -23,6 +23,9 @@ T = TypeVar("T")
 TLS_HANDSHAKE = b"\x16"
 HEAD_BYTES = 8 * 1024
 
+# A large body comes in packets of a few kilobytes, and to wake up a thread for each costs more than all else.
+LARGE = 256 * 1024
+
 # Up to here copying two pieces into one is cheaper than a second system call and a second wake-up of the reader.
 JOINED_BYTES = 64 * 1024
 
@@ -54,6 +57,10 @@ class Patience(_Socket):
         """The number of bytes received into the buffer. Raises ClientSilentError."""
         return _or_silent(super().recv_into, buffer, nbytes or len(buffer), flags)
 
+    def receive(self, most: int) -> bytes:
+        """What has arrived of something large, none at the end. Raises ClientSilentError."""
+        return self.recv(most)
+
     def hold(self) -> None:
         """Keeps the next piece back until another follows or `release` is called: gunicorn sends a head by itself."""
         self._held = b""
@@ -84,6 +91,7 @@ class PatientSocket(Patience, socket.socket):
     """A plain socket, whose patience the kernel keeps: Python would ask `poll` before each call."""
 
     _limited = False
+    _least = 1
 
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the signature of socket.socket
         """Blocking means for a bounded time."""
@@ -93,6 +101,22 @@ class PatientSocket(Patience, socket.socket):
         if flag and not self._limited:
             self._limited = True
             self._limit(Patience.patience or 0)  # 0: for ever
+
+    def receive(self, most: int) -> bytes:
+        """What has arrived of something large, none at the end. Raises ClientSilentError."""
+        self._wake_at(LARGE if most >= LARGE else 1)
+        return self.recv(most)
+
+    def release(self) -> None:
+        """Sends what is held, and lets the next request wake who waits for it. Raises ClientSilentError."""
+        self._wake_at(1)
+        super().release()
+
+    def _wake_at(self, least: int) -> None:
+        """How many bytes must have arrived to end a wait; fewer do when the other side ends, or patience does."""
+        if least != self._least:
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+            self._least = least
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Sends a file's bytes by the kernel. Raises ClientSilentError."""

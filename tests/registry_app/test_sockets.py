@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import threading
 
 import pytest
 
-from registry_app.sockets import JOINED_BYTES, ClientSilentError, PatientSocket
+from registry_app.sockets import JOINED_BYTES, LARGE, ClientSilentError, PatientSocket
 
 
 @pytest.fixture
@@ -82,3 +84,66 @@ def test_a_silent_client_is_given_up(pair, monkeypatch):
     ours.setblocking(True)
     with pytest.raises(ClientSilentError):
         ours.recv(1)
+
+
+@pytest.fixture
+def connection(monkeypatch):
+    """A patient socket of a TCP connection, and the client's end."""
+    monkeypatch.setattr("registry_app.sockets.Patience.patience", 5.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname(), timeout=5)
+        accepted, _ = server.accept()
+    patient = PatientSocket(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+    with client, patient:
+        patient.setblocking(True)
+        yield patient, client
+
+
+def is_readable(sock) -> bool:
+    """Whether a poll tells of it within a moment."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(100))
+
+
+def test_a_large_body_is_received_in_large_pieces(connection):
+    """However small the packets are in which it comes; its end is not waited for."""
+    ours, client = connection
+    data = bytes(range(256)) * (3 * LARGE // 256) + b"end"
+
+    def send():
+        for start in range(0, len(data), 5000):
+            client.sendall(data[start : start + 5000])
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    pieces = []
+    while left := len(data) - sum(map(len, pieces)):
+        pieces.append(ours.receive(min(left, 4 * LARGE)))
+    sender.join()
+    assert b"".join(pieces) == data
+    assert len(pieces) < len(data) / 5000 / 4  # small buffers may make it more than four
+
+
+def test_after_an_answer_one_byte_wakes_who_waits_for_the_next_request(connection):
+    """Whatever was left of a body."""
+    ours, client = connection
+    client.sendall(b"x" * LARGE)
+    assert len(ours.receive(LARGE)) == LARGE
+    client.sendall(b"G")
+    assert not is_readable(ours)
+    ours.release()
+    assert is_readable(ours)
+    assert ours.recv(1) == b"G"
+
+
+def test_a_client_that_pauses_in_a_large_body_is_given_up(connection, monkeypatch):
+    """What has come is handed out first."""
+    monkeypatch.setattr("registry_app.sockets.Patience.patience", 0.05)
+    accepted, client = connection
+    with PatientSocket(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach()) as ours:
+        ours.setblocking(True)
+        client.sendall(b"some")
+        assert ours.receive(2 * LARGE) == b"some"
+        with pytest.raises(ClientSilentError):
+            ours.receive(2 * LARGE)
