@@ -35,6 +35,10 @@ if TYPE_CHECKING:
         parser: Any
         data_ready: bool
 
+        def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002
+            """Closes it; gracefully so that the client gets the answer."""
+            ...
+
 
 # How long a worker that was replaced (SIGHUP) goes on with its uploads.
 LONGEST_FAREWELL_SECONDS = 3600
@@ -72,9 +76,19 @@ class RegistryWorker(ThreadWorker):
             conn.sock.setblocking(False)
         super().enqueue_req(conn)
 
+    def handle(self, conn: Connection) -> Any:
+        """Serves a request. A connection that ends is closed here: its client may take two seconds to see it."""
+        outcome = super().handle(conn)
+        if outcome is False:
+            self._leading.resign()
+            conn.close(graceful=True)
+        return outcome
+
     def finish_request(self, conn: Connection, fs: Any) -> None:
         """Lets a connection that goes on rest where its next request is served without a hand-over."""
-        if self.alive and _succeeded(fs) and not conn.parser.unreader.buf.getvalue():
+        if conn.sock.fileno() < 0:
+            self.nr_conns -= 1
+        elif self.alive and _succeeded(fs) and not conn.parser.unreader.buf.getvalue():
             self._leading.adopt(conn)
         else:
             super().finish_request(conn, fs)

@@ -374,7 +374,10 @@ def test_a_client_that_stops_sending_frees_its_thread(registry):
         start = time.monotonic()
         assert statuses(client.recv(65536)) in ([], [400])
         assert time.monotonic() - start < 8
-    assert registry.request("PATCH", location, body=b"y", headers={"Content-Range": "0-0"}).status == 202
+        start = time.monotonic()
+        assert registry.request("GET", location)["Range"] == "0-9"
+        assert time.monotonic() - start < 1, "others wait for a client that does not close"
+    assert registry.request("PATCH", location, body=b"y", headers={"Content-Range": "10-10"}).status == 202
 
 
 METHODS = [
