@@ -40,6 +40,17 @@ def test_down_and_up(stack: LiveStack) -> None:
         assert image.pull() == image.identity
 
 
+def test_a_collection_before_the_first_start_makes_nothing(tmp_path: Path) -> None:
+    """There are no images yet: that is said, and neither an image is built nor a volume made."""
+    succeed([sys.executable, "-m", "stackgen", "init", tmp_path / "unborn", "--yes"], within=60)
+    command = [sys.executable, "-m", "stackgen", "gc", str(tmp_path / "unborn")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "this stack has never been started" in done.stderr
+    volumes = succeed(["docker", "volume", "ls", "--quiet", "--filter", "name=unborn"], within=30).stdout
+    assert volumes == ""
+
+
 def test_two_stacks(stack: LiveStack, make_stack: StackMaker) -> None:
     """Two stacks live side by side on one host, each with its own images and users."""
     other = make_stack("neighbour")
