@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -17,12 +19,12 @@ from stackgen.errors import StackgenError
 from stackgen.folder import ENV, OVERRIDE, STATE, StackFolder
 from stackgen.hosting import prepare_storage
 from stackgen.profiles import load_profiles
-from stackgen.shell import printable
+from stackgen.shell import printable, shell_line
 from stackgen.stack import draft_with
 from stackgen.writing import exclusive, write_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from stackgen.certificates import OwnPair
@@ -107,8 +109,35 @@ def make_stack(root: Path, env: str, *, own: OwnPair | None = None) -> StackSett
         raise StackgenError(
             "TLS=own needs your certificate with its chain, and its key", hint="name them: --cert FILE --key FILE"
         )
+    made = _make_folders(root.absolute().parent)
+    try:
+        with _alone_in(root.absolute().parent):
+            _make_beside(root, env, settings, own)
+    except BaseException:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):  # another command has put something there meanwhile
+                folder.rmdir()
+        raise
+    return settings
+
+
+@contextlib.contextmanager
+def _alone_in(parent: Path) -> Iterator[None]:
+    """Lets one command at a time make a stack in a folder, for two would share a draft; waits for the other one."""
+    descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # some file systems of networks know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_beside(root: Path, env: str, settings: StackSettings, own: OwnPair | None) -> None:
+    """Makes a stack in a draft beside its folder, and gives it the folder's name when all of it is there."""
+    if StackFolder(root).is_stack():
+        raise StackgenError(f"{root} is a stack already: another command has just made it", hint=shell_line("ls", root))
     beside = _draft_of(root)
-    made = _make_folders(beside.parent)
     shutil.rmtree(beside, ignore_errors=True)
     try:
         beside.mkdir()
@@ -117,13 +146,10 @@ def make_stack(root: Path, env: str, *, own: OwnPair | None = None) -> StackSett
         _sync(beside.parent)
     except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
-        for folder in reversed(made):
-            folder.rmdir()
         if isinstance(error, OSError) and isinstance(error.filename, str | os.PathLike):
             # The user knows the folder that was asked for, not the draft of it.
             error.filename = os.fspath(error.filename).replace(str(beside), str(root), 1)
         raise
-    return settings
 
 
 def _draft_of(root: Path) -> Path:

@@ -340,6 +340,23 @@ def test_no_stack_at_all_is_said_plainly(stackgen, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_inits_at_once_make_one_stack(tmp_path):
+    """In a new folder: one makes it and the other says so; in two folders beside each other both do."""
+
+    def init(name):
+        command = [sys.executable, "-m", "stackgen", "init", name, "--yes"]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    running = [init("one"), init("one"), init("two")]
+    told = [process.communicate(timeout=60)[1] for process in running]
+    codes = [process.returncode for process in running]
+    assert sorted(codes[:2]) == [0, 1], told
+    assert "one is a stack already" in told[codes.index(1)]
+    assert codes[2] == 0, told
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    assert all(StackFolder(tmp_path / name).is_stack() for name in ("one", "two"))
+
+
 def test_two_commands_at_once_do_not_meet(stackgen, folder):
     """The second one is told to wait."""
     import fcntl
