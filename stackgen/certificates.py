@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from registry_app import issuing
-from registry_app.regular_files import read_named
+from registry_app.regular_files import STORE, read_named
 from stackgen import certificate_memory, hosts
 from stackgen.authority import ensure_authority, find_authority_fault, find_missing_copies
 from stackgen.certificate_pair import (
@@ -156,6 +156,15 @@ def _read(path: Path) -> PairFile:
         return PairFile(path)
     except OSError as error:
         return PairFile(path, problem=error.strerror or str(error), forbidden=isinstance(error, PermissionError))
+
+
+def find_ca_problem(path: Path) -> str:
+    """Why a file is no store of authorities, in words that follow its name; empty when it is one."""
+    try:
+        content = read_named(path, limit=STORE)
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    return "" if b"-----BEGIN CERTIFICATE-----" in content else "holds no PEM certificate"
 
 
 def read_own(chain: Path, key: Path, host: str, *, now: Callable[[], dt.datetime] = _utc_now) -> OwnPair:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen import docker, hosts
+from stackgen.certificates import find_ca_problem
 from stackgen.cli.terminal import command_line, heading, say, sentence, warn
 from stackgen.shell import shell_line
 
@@ -36,7 +37,7 @@ def tell(folder: StackFolder, settings: StackSettings) -> None:
     _tell_outer_proxy(settings)
     _tell_trust(settings)
     _tell_hosts_line(settings)
-    _tell_missing()
+    _tell_missing(folder, settings)
 
 
 def _tell_outer_proxy(settings: StackSettings) -> None:
@@ -94,7 +95,9 @@ def _resolves(host: str) -> bool:
     return True
 
 
-def _tell_missing() -> None:
+def _tell_missing(folder: StackFolder, settings: StackSettings) -> None:
     """What this machine lacks for `docker compose up`."""
+    if settings.build_extra_ca and (reason := find_ca_problem(folder.resolve(settings.build_extra_ca))):
+        warn(f"BUILD_EXTRA_CA {settings.build_extra_ca} {reason}: no image can be built with it")
     for obstacle in docker.find_obstacles(seconds=_PATIENCE):
         warn(f"{obstacle.message}: {obstacle.remedy}")

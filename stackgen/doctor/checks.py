@@ -139,6 +139,25 @@ def _check_rest(embedded: Embedded, up: str | None, *, containers: bool) -> Iter
         yield Finding(Kind.STACK_STOPPED, "compose.yaml", "no service of the stack runs", up + again)
 
 
+def check_build(build: facts.Build) -> Iterator[Finding]:
+    """What the first start builds the registry's image with, and whether it has."""
+    if build.reason:
+        yield Finding(
+            Kind.BUILD_CA,
+            f"BUILD_EXTRA_CA={build.authority}",
+            f"it {build.reason}",
+            "write the path of a PEM file into .env, or take the line out; then stackgen render",
+        )
+    if build.unbuilt:
+        yield Finding(
+            Kind.IMAGE_UNBUILT,
+            build.unbuilt,
+            "the next start builds it, which needs the network",
+            "docker compose build registry; if that fails: BUILD_HTTPS_PROXY, BUILD_PIP_INDEX_URL or BUILD_EXTRA_CA "
+            "in .env, which stackgen settings explains",
+        )
+
+
 def check_project(
     services: Iterable[facts.Service] | None, neighbours: Iterable[Neighbour], *, folder: str, project: str
 ) -> Iterator[Finding]:

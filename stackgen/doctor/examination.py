@@ -115,6 +115,9 @@ def _examine_host(patient: Patient) -> Iterator[Finding]:
     project, neighbours = settings.compose_project_name, find_neighbours(folder.root)
     yield from checks.check_project(patient.listed, neighbours, folder=str(folder.root.resolve()), project=project)
     running = patient.in_containers or patient.embedded.process is not None
+    if not patient.without_docker:
+        at_rest = patient.docker.engine is not None and patient.docker.compose is not None and not running
+        yield from checks.check_build(probes.probe_build(folder, settings, engine=at_rest))
     yield from checks.check_ports(probes.probe_ports(settings), neighbours, running=running)
     name = probes.probe_name(settings)
     yield from checks.check_name(name)

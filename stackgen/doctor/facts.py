@@ -28,6 +28,15 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
+class Build:
+    """What the registry's image is built with: why BUILD_EXTRA_CA is no use, and the image's name while it lacks."""
+
+    authority: str = ""
+    reason: str = ""
+    unbuilt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Docker:
     """The docker command: `silence` is why the engine did not answer."""
 

@@ -29,6 +29,8 @@ class Kind(Enum):
     COMPOSE_OLD = Severity.WARNING, "Compose lacks what the stack uses"
     PROJECT_SHARED = Severity.ERROR, "another folder's stack has the same Compose project"
     STACK_STOPPED = Severity.NOTE, "nothing of the stack runs"
+    BUILD_CA = Severity.ERROR, "the authority that the image's build shall trust can't be used"
+    IMAGE_UNBUILT = Severity.NOTE, "the registry's image is not built here yet"
     SERVICE_DOWN = Severity.ERROR, "a service should run and does not"
     SERVICE_UNHEALTHY = Severity.ERROR, "a service runs and fails its health check"
     PORT_TAKEN = Severity.ERROR, "another program has a port of the stack"

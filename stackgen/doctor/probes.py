@@ -19,7 +19,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from stackgen import hosts, values
 from stackgen.certificate_pair import load_chain
-from stackgen.certificates import find_stack_faults, stack_pair
+from stackgen.certificates import find_ca_problem, find_stack_faults, stack_pair
 from stackgen.cli.next_steps import trust_places
 from stackgen.docker import SILENT, Answer, ask, compose, find_trouble, installed
 from stackgen.doctor import facts
@@ -108,6 +108,17 @@ def expected_services(folder: StackFolder) -> frozenset[str]:
     """The services that `docker compose up` starts with the profiles of .env; none where Compose can't say."""
     answer = compose(folder, "config", "--services", seconds=_SECONDS)
     return frozenset(answer.out.split()) if answer.ok else frozenset()
+
+
+def probe_build(folder: StackFolder, settings: StackSettings, *, engine: bool) -> facts.Build:
+    """What `docker compose up` would build the registry's image with, where it has to; the image only if asked for."""
+    if settings.registry_image:
+        return facts.Build()
+    authority = settings.build_extra_ca or ""
+    reason = find_ca_problem(folder.resolve(authority)) if authority else ""
+    image = compose(folder, "config", "--images", "registry", seconds=_SECONDS).out.split() if engine else []
+    built = not image or ask("image", "inspect", "--format", "{{.Id}}", image[0], seconds=_SECONDS).ok
+    return facts.Build(authority, reason, "" if built else image[0])
 
 
 def probe_ports(settings: StackSettings) -> tuple[facts.Port, ...]:

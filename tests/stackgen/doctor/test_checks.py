@@ -71,6 +71,13 @@ def test_docker_and_compose(docker, found):
     assert kinds(checks.check_docker(docker)) == found
 
 
+def test_the_build_of_the_image():
+    """An authority's file that is none, and an image that is not there yet; each alone."""
+    broken = facts.Build("/ca.pem", "can't be read: No such file or directory", "stackgen-registry:1")
+    assert kinds(checks.check_build(broken)) == [Kind.BUILD_CA, Kind.IMAGE_UNBUILT]
+    assert kinds(checks.check_build(facts.Build("/ca.pem"))) == []
+
+
 def test_a_socket_that_is_not_ours_names_the_group():
     """The commonest reason for silence."""
     said = docker.Answer(

@@ -19,7 +19,7 @@ from stackgen.doctor.findings import Kind
 # What depends on the machine that runs the tests, not on the stack.
 OF_THE_HOST = {
     "DOCKER_ABSENT", "ENGINE_SILENT", "ENGINE_OLD", "ENGINE_ROOTLESS", "ENGINE_USERNS", "COMPOSE_ABSENT", "COMPOSE_OLD",
-    "CLOCK_ENGINE", "CLOCK_UNSET", "DISK_RESERVE", "DISK_LOW", "DISK_INODES", "STACK_STOPPED", "ENGINE_DISTRUSTS",
+    "CLOCK_ENGINE", "CLOCK_UNSET", "DISK_RESERVE", "DISK_LOW", "DISK_INODES", "STACK_STOPPED", "IMAGE_UNBUILT", "ENGINE_DISTRUSTS",
     "NAME_UNRESOLVED", "PORT_TAKEN", "PORT_SHARED", "PROJECT_SHARED",
 }  # fmt: skip
 
@@ -72,6 +72,16 @@ def test_a_port_that_somebody_has_is_found(diagnose, folder):
 
 
 @pytest.mark.slow
+def test_an_authority_for_the_build_that_is_no_file_is_found(diagnose, folder, tmp_path, stackgen):
+    """By doctor, and by init before the first start would stumble."""
+    with folder.env.open("a") as file:
+        file.write(f"BUILD_EXTRA_CA={tmp_path}/nowhere.pem\n")
+    assert "No such file" in diagnose()["BUILD_CA"]["message"]
+    (tmp_path / "empty.pem").touch()
+    told = stackgen("init", "other", "--yes", "--set", f"BUILD_EXTRA_CA={tmp_path}/empty.pem").stderr
+    assert "holds no PEM certificate" in told
+
+
 def test_status_tells_what_is_due(stackgen, folder):
     """On one screen, and for programs."""
     folder.env.write_text(folder.env.read_text() + "LOG_LEVEL=debug\n")
