@@ -32,7 +32,10 @@ def command(directory: Path, *, embedded: bool) -> None:
 
     folder = StackFolder(directory)
     settings = _stack_in(folder)
-    with_docker = not embedded and docker_trip.engine_answers()
+    obstacle = None if embedded else docker_trip.find_obstacle()
+    if obstacle is not None:
+        warn(f"it goes without Docker: {obstacle.message}: {obstacle.remedy}")
+    with_docker = not embedded and obstacle is None
     say(f"starting it {'on Docker Engine; the first time an image is built' if with_docker else 'embedded'} ...")
     started = running.start(folder, settings, with_docker=with_docker)
     checked = proof.prove(folder, settings, with_docker=with_docker)

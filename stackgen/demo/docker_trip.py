@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _SECONDS = 120
 
 
-def engine_answers() -> bool:
-    """Whether a Docker Engine and Compose can be used by this user."""
-    return not any(docker.find_obstacles())
+def find_obstacle() -> docker.Trouble | None:
+    """Why this user can't use a Docker Engine and Compose here; None where both answer."""
+    return next(docker.find_obstacles(), None)
 
 
 @dataclass(frozen=True, slots=True)
