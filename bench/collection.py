@@ -60,7 +60,8 @@ def main() -> None:
     runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="collection-") as name:
         folder = Path(name).resolve()
-        trees = DiskTrees(folder) if arguments.cold else FolderTrees(folder, tree=arguments.tree or folder / "tree")
+        kept = arguments.tree or folder / "tree"
+        trees = DiskTrees(folder, disk=kept) if arguments.cold else FolderTrees(folder, tree=kept)
         trees.build(arguments)
         for number in range(arguments.rounds):
             contenders = (None, *arguments.peer)
@@ -92,7 +93,9 @@ def add_tree_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repositories", type=int, default=100)
     parser.add_argument("--garbage", type=float, default=0.1, help="part of the manifests that was deleted")
     parser.add_argument("--folder", default=tempfile.gettempdir(), help="where everything is made")
-    parser.add_argument("--tree", type=Path, help="keep the tree here, on the same file system, for the next time")
+    parser.add_argument(
+        "--tree", type=Path, help="keep the tree, or its disk, here for the next time"
+    )
 
 
 def tags_of(arguments: argparse.Namespace) -> list[tuple[Repository, str]]:
@@ -160,25 +163,27 @@ class FolderTrees:
 class DiskTrees:
     """Copies of one disk with the tree on it, whose content no cache holds when a command begins."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, disk: Path) -> None:
         self.folder = folder
+        self._disk = disk
         self._mount = folder / "mount"
         self._mount.mkdir()
 
     def build(self, arguments: argparse.Namespace) -> None:
-        """Makes the disk, with some thirty thousand bytes for each blob, most of them never written."""
-        image = self.folder / "tree.img"
-        with image.open("wb") as made:
+        """Makes the disk, much larger than its content, for the sake of its number of inodes."""
+        if self._disk.exists():
+            return
+        with self._disk.open("wb") as made:
             made.truncate(max(512 << 20, arguments.manifests * arguments.blobs * 120_000))
-        subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
-        with self._mounted(image):
+        subprocess.run(["mkfs.ext4", "-q", "-F", self._disk], check=True)
+        with self._mounted(self._disk):
             build_tree(self._mount / "tree", arguments)
 
     @contextmanager
     def copy(self) -> Iterator[Path]:
         """A copy of the disk, for one contender."""
         image = self.folder / "copy.img"
-        subprocess.run(["cp", "--sparse=always", self.folder / "tree.img", image], check=True)
+        subprocess.run(["cp", "--sparse=always", self._disk, image], check=True)
         _drop(image)
         try:
             with self._mounted(image):
