@@ -93,9 +93,7 @@ def add_tree_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repositories", type=int, default=100)
     parser.add_argument("--garbage", type=float, default=0.1, help="part of the manifests that was deleted")
     parser.add_argument("--folder", default=tempfile.gettempdir(), help="where everything is made")
-    parser.add_argument(
-        "--tree", type=Path, help="keep the tree, or its disk, here for the next time"
-    )
+    parser.add_argument("--tree", type=Path, help="keep the tree, or its disk, here for the next time")
 
 
 def tags_of(arguments: argparse.Namespace) -> list[tuple[Repository, str]]:
