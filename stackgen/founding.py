@@ -146,8 +146,10 @@ def _make_beside(root: Path, env: str, settings: StackSettings, own: OwnPair | N
         _sync(beside.parent)
     except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
-        if isinstance(error, OSError) and isinstance(error.filename, str | os.PathLike):
-            # The user knows the folder that was asked for, not the draft of it.
+        # The user knows the folder that was asked for, not the draft of it.
+        if isinstance(error, StackgenError):
+            error.message = error.message.replace(str(beside), str(root))
+        elif isinstance(error, OSError) and isinstance(error.filename, str | os.PathLike):
             error.filename = os.fspath(error.filename).replace(str(beside), str(root), 1)
         raise
 

@@ -47,6 +47,7 @@ def test_an_init_without_room_leaves_nothing(stackgen, disk, left):
     assert "no space left: " in told
     assert "of 4 MiB are free there" in told
     assert "hint:  make room" in told
+    assert "being-made" not in told
     assert [path.name for path in disk.iterdir()] == ["filler"]
 
 
