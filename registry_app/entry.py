@@ -50,7 +50,8 @@ def finish(
     except click.exceptions.Exit as end:
         return end.exit_code
     except (click.Abort, KeyboardInterrupt, EOFError):
-        click.echo("stopped", err=True)
+        # At a prompt the cursor stands behind the question.
+        click.echo("\nstopped" if sys.stderr is not None and sys.stderr.isatty() else "stopped", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         return READER_GONE

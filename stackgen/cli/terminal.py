@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def say(text: str = "", *, label: str = "", colour: str | None = None) -> None:
     """One line of result, behind a label that may have a colour."""
-    shown = click.style(plain(label), fg=colour, bold=True) if colour else plain(label)
+    shown = _style(plain(label), fg=colour, bold=True) if colour else plain(label)
     click.echo(shown + plain(text))
 
 
@@ -33,15 +34,21 @@ def sentence(text: str) -> None:
 def heading(text: str) -> None:
     """A line that starts a part."""
     for line in _wrapped(plain(text)):
-        click.secho(line, bold=True)
+        click.echo(_style(line, bold=True))
 
 
 def command_line(text: str, note: str = "") -> None:
     """A command to type, indented; its note stands above it, so that the line can be copied whole."""
     for line in _wrapped(f"  # {plain(note)}", after="  # ") if note else ():
-        click.secho(line, dim=True)
+        click.echo(_style(line, dim=True))
     for line in fold(f"  {plain(text)}", columns=_columns()):
         click.echo(line)
+
+
+def _style(text: str, **how: Any) -> str:
+    """The text with a colour or weight, which click leaves out of a pipe; plain for who wants none (no-color.org)."""
+    plainly = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plainly else click.style(text, **how)
 
 
 def _wrapped(text: str, *, after: str = "") -> list[str]:
@@ -82,14 +89,14 @@ def fold(line: str, *, columns: int | None) -> list[str]:
 
 def error(message: str, hint: str = "") -> None:
     """What went wrong and what to do, on standard error."""
-    click.echo(click.style("error: ", fg="red", bold=True) + plain_message(message), err=True)
+    click.echo(_style("error: ", fg="red", bold=True) + plain_message(message), err=True)
     if hint:
-        click.echo(click.style("hint:  ", fg="cyan", bold=True) + plain_message(hint), err=True)
+        click.echo(_style("hint:  ", fg="cyan", bold=True) + plain_message(hint), err=True)
 
 
 def warn(message: str) -> None:
     """Something that works and should be looked at, on standard error."""
-    click.echo(click.style("note:  ", fg="yellow", bold=True) + plain_message(message), err=True)
+    click.echo(_style("note:  ", fg="yellow", bold=True) + plain_message(message), err=True)
 
 
 def tell_worries(worries: Iterable[Problem]) -> None:
@@ -103,4 +110,4 @@ _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 def diff_line(line: str) -> None:
     """A line of a unified diff."""
-    click.secho(plain(line.rstrip("\n")), fg=_DIFF_COLOURS.get(line[:1]))
+    click.echo(_style(plain(line.rstrip("\n")), fg=_DIFF_COLOURS.get(line[:1])))

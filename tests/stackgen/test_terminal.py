@@ -22,9 +22,17 @@ from stackgen.cli.terminal import fold
 
 def on_a_terminal(arguments, cwd, columns=80):
     """The lines that a command writes to a terminal of that width, without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", sent_to_a_terminal(arguments, cwd, columns)).splitlines()
+
+
+def sent_to_a_terminal(arguments, cwd, columns=80, **more):
+    """All that a command sends to a terminal of that width."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    environ = {
+        name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR", "TERM"}
+    }
+    environ |= {"TERM": "xterm"} | more
     with subprocess.Popen(
         [sys.executable, "-m", "stackgen", *arguments], cwd=cwd, env=environ, stdout=theirs, stderr=theirs, stdin=theirs
     ) as process:
@@ -40,7 +48,7 @@ def on_a_terminal(arguments, cwd, columns=80):
             shown += part
     os.close(ours)
     assert process.returncode == 0, shown
-    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n").splitlines()
+    return shown.decode().replace("\r\n", "\n")
 
 
 def test_a_new_stack_s_next_steps_fit_on_80_columns(tmp_path):
@@ -61,6 +69,14 @@ def test_the_next_steps_of_a_local_stack_fit_too(tmp_path):
             assert len(line) <= columns or re.fullmatch(r"""( {2,})?(# )?('[^']*'|"[^"]*"|\S+)( \\)?""", line), line
         pasted = " ".join("\n".join(lines).replace("\\\n", "").split())
         assert "| sudo tee /etc/containerd/certs.d/localhost:" in pasted
+
+
+def test_who_wants_no_colours_gets_none(tmp_path):
+    """NO_COLOR, and a terminal that knows no escapes; everybody else gets them."""
+    arguments = ["settings", "HSTS"]
+    assert "\x1b" in sent_to_a_terminal(arguments, tmp_path)
+    assert "\x1b" not in sent_to_a_terminal(arguments, tmp_path, NO_COLOR="1")
+    assert "\x1b" not in sent_to_a_terminal(arguments, tmp_path, TERM="dumb")
 
 
 def help_pages():
