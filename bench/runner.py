@@ -6,6 +6,7 @@ import mmap
 import os
 import shutil
 import subprocess
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bench.client import Client
 from bench.contenders import RunningContender
+from bench.processes import cpu_seconds
 from bench.proxy import Backend, Proxy
 from bench.scenario import Context, Kind
 from bench.stand import Stand
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 STATIC = "nginx-static"
 CONNECTIONS_TO_MEET_ALL_WORKERS = 6
+LONGEST_START = 60.0
+IDLE_SECONDS = 0.5
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
@@ -90,7 +94,7 @@ def run_scenarios(
         with _field(kind, contenders, workspace, tree) as (places, proxy):
             for scenario in wanted:
                 if not scenario.cold:
-                    _log_everyone_in(places, proxy, workspace)
+                    _warm_up(places, proxy, workspace)
                 for number in range(scale.rounds):
                     # In turn, and each second time backwards, so that a drift of the machine meets all alike.
                     order = places if number % 2 == 0 else places[::-1]
@@ -102,16 +106,31 @@ def run_scenarios(
     return taken
 
 
-def _log_everyone_in(places: Sequence[Place], proxy: Proxy, workspace: Workspace) -> None:
-    """Warm means: every worker process has met every user. Those who remember nobody gain nothing by it."""
+def _warm_up(places: Sequence[Place], proxy: Proxy, workspace: Workspace) -> None:
+    """Warm means: every worker process has met every user, and nothing of the start is left to do.
+
+    Those who remember nobody, or do nothing at a start, gain nothing by it.
+    """
     for place in places:
-        if place.pid is None or not place.contender.authenticated or place.warm:
+        if place.pid is None or place.warm:
             continue
         place.warm = True
-        for _ in range(CONNECTIONS_TO_MEET_ALL_WORKERS):
-            for number in range(len(workspace.credentials)):
-                with Client(_stand(place, proxy, workspace), number) as client:
-                    client.ask("GET", "/v2/")
+        if place.contender.authenticated:
+            for _ in range(CONNECTIONS_TO_MEET_ALL_WORKERS):
+                for number in range(len(workspace.credentials)):
+                    with Client(_stand(place, proxy, workspace), number) as client:
+                        client.ask("GET", "/v2/")
+        _wait_until_idle(place.pid)
+
+
+def _wait_until_idle(pid: int) -> None:
+    """Returns when a process and its children hardly use a processor, or after a minute."""
+    end = time.monotonic() + LONGEST_START
+    while time.monotonic() < end:
+        before = cpu_seconds(pid)
+        time.sleep(IDLE_SECONDS)
+        if cpu_seconds(pid) - before < IDLE_SECONDS / 20:
+            return
 
 
 def _stand(place: Place, proxy: Proxy, workspace: Workspace) -> Stand:
