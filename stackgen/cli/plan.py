@@ -50,7 +50,7 @@ def command(ctx: click.Context, folder: StackFolder, *, as_json: bool) -> None:
         }
         say(json.dumps(found, indent=2))
     else:
-        if pending or not (mended or verdict.changes):
+        if pending or not (mended or verdict.changes or refused):
             _show(pending)
         _tell_missing(mended, verdict)
         tell_worries((*waiting, *verdict.worries))

@@ -48,5 +48,5 @@ def _show(overview: Overview) -> None:
         say(f"  {line.what:16}{line.text}")
     heading("due" if overview.due else "nothing is due")
     for line in overview.due:
-        say(f"  {line.what:16}{line.text}")
+        say(f"  {line.what}: {line.text}")
         say(f"      → {line.remedy}")

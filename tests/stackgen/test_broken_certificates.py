@@ -47,6 +47,7 @@ def test_every_command_names_the_file_and_the_remedy(stackgen, local, break_it):
         assert BROKEN[break_it] in told
         assert "stackgen rotate tls s" in told
     assert "stackgen rotate tls s" in stackgen("doctor", "s", code=1).stdout
+    assert "stackgen rotate tls s" in stackgen("status", "s").stdout
     assert (local / "certs/privkey.pem").read_bytes() == before
     stackgen("rotate", "tls", "s")
     assert "is fine" in stackgen("validate", "s").stdout
@@ -84,6 +85,9 @@ def test_a_certificate_of_one_s_own_names_the_file_to_replace(stackgen, local):
     assert "into s/certs/privkey.pem" in told
     faults = json.loads(stackgen("validate", "s", "--json", code=1).stdout)["certificate"]
     assert [fault["file"] for fault in faults] == ["s/certs/privkey.pem"]
+    (local / "certs/privkey.pem").unlink()
+    assert "s/certs/privkey.pem: it is missing" in stackgen("status", "s").stdout
+    assert "nothing to change" not in stackgen("plan", "s", code=1).stdout
 
 
 def test_settings_are_checked_before_there_is_a_certificate(stackgen, tmp_path):

@@ -45,6 +45,7 @@ def test_users_and_rules_are_never_made_anew_without_being_asked(stackgen, folde
     for command in ("plan", "render", "validate", "serve"):
         done = stackgen(command, "mystack", code=1)
         assert told in done.stderr, command
+        assert "nothing to change" not in done.stdout
         assert way_on in done.stderr, command
     assert not (folder.root / name).exists()
     due = json.loads(stackgen("status", "mystack", "--json").stdout)["due"]
