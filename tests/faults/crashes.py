@@ -70,6 +70,8 @@ def _cycles(folder, root, *, count, seed, peer, crash, after):
                 outcome.counts["slowest warm start, ms"], int((time.monotonic() - began) * 1000)
             )
             outcome.violations += [f"cycle {cycle}: {problem}" for problem in ledger.problems(running.port)]
+            if running.process.poll() is not None:
+                outcome.violations.append(f"cycle {cycle}: ended: {(folder / 'registry.log').read_text()[-2000:]}")
             if cycle == count:
                 break
             before = ledger.pushes

@@ -44,7 +44,10 @@ class Ledger:
             return [problem for found in pool.map(partial(self._look, port), names) for problem in found]
 
     def _look(self, port, name):
-        digest, problems = Client(port).pull(*name, self.allowed(name))
+        try:
+            digest, problems = Client(port).pull(*name, self.allowed(name))
+        except FAILURES as failure:
+            return [f"{name}: {failure!r}"]
         if digest in self.allowed(name):
             self.acknowledged[name], self.maybe[name] = digest, set()
         return problems
