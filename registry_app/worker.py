@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.body import LengthReader
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from registry_app.errors import ErrorCode, RegistryError
@@ -134,7 +135,10 @@ class RegistryWorker(ThreadWorker):
         if keepalive and type(message.body) is LengthBody and message.body.ended:
             conn.parser.mesg = None  # or the parser would look once more for what is left
             return True
-        return super()._keepalive_after(conn, keepalive)
+        try:
+            return super()._keepalive_after(conn, keepalive)
+        except ParseException:  # in the rest of a body that nobody wanted: its request has been answered already
+            return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answers and logs what kind of mistake a request was. gunicorn would quote it, a mistyped login included."""

@@ -133,7 +133,7 @@ class IndexDatabase:
         if code in _UNUSABLE:
             self._fall_back(str(error))
             return
-        log.warning("the index is damaged (%s): thrown away, made anew from the tree", error)
+        log.warning("the index is of no use (%s): thrown away, made anew from the tree", error)
         try:
             discard(self.path)
         except OSError as obstacle:

@@ -55,6 +55,13 @@ def test_what_is_no_request_is_answered_with_an_oci_error(registry, name):
     assert SECRET not in registry.log.read_text()
 
 
+@pytest.mark.parametrize("rest", [b"zz\r\n", b"5\r\nhelloX\r\n", b"0\r\nHost: x\r\n\r\n"])
+def test_a_request_is_answered_once(registry, rest):
+    """Also where the body that it did not need turns out to be malformed: the connection ends."""
+    answer = raw(registry, head("GET", "/healthz", "Transfer-Encoding: chunked") + rest + head("GET", "/healthz"))
+    assert statuses(answer) == [200]
+
+
 def put(*headers, user="alice:secret"):
     """The head of a push of a manifest."""
     login = f"Authorization: Basic {b64encode(user.encode()).decode()}"
