@@ -1,19 +1,156 @@
-"""Where a program can be killed: each system call of a traced run, as strace takes it."""
+"""Where a program can be killed, and what it leaves: each system call of a traced run, by strace."""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import time
 from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
+
+# What changes files; `?` for those that not every machine's kernel has.
+_CHANGING = (
+    *(
+        "open",
+        "openat",
+        "openat2",
+        "creat",
+        "rename",
+        "renameat",
+        "renameat2",
+        "link",
+        "linkat",
+        "symlink",
+        "symlinkat",
+    ),
+    *("unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "mknod", "mknodat", "write", "pwrite64", "writev", "pwritev"),
+    *("pwritev2", "truncate", "ftruncate", "fallocate"),
+    *("chmod", "fchmod", "fchmodat", "chown", "lchown", "fchown", "fchownat", "utimensat", "fsync", "fdatasync"),
+)
+# A stop would interrupt these for ever; what they did is seen at the next call.
+_COPYING = ("sendfile", "copy_file_range", "splice")
+CALLS = ",".join(f"?{call}" for call in _CHANGING)
+# In a log of `strace -y`: what others can see, in files, over the network, as processes. Between two of these calls
+# a kill leaves what it leaves at the second.
+_OTHERS = ("connect", "sendto", "sendmsg", "sendmmsg", "shutdown", "kill", "fork", "vfork", "clone", "clone3", "execve")
+VISIBLE = re.compile(
+    rf"(?:{'|'.join([call for call in _CHANGING if not call.startswith('open')] + [*_COPYING, *_OTHERS])})\("
+    r"|open\w*\(.*O_(?:CREAT|TRUNC)|close\(\d+<(?:socket|TCP|UNIX|pipe)"
+)
 
 
-def points_of(log: Path) -> list[tuple[str, int]]:
+Entry = tuple[int, tuple[int, int], bytes | str | None]
+"""Mode, owner and content; the content of a link is where it leads, that of a folder None."""
+# Within one tick of the kernel's clock a file can change without another time of change.
+_TICK_NANOSECONDS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A folder as it is at one moment, by name. `call`: the last system call before, as strace writes it."""
+
+    call: str
+    files: dict[str, Entry]
+
+    def restore(self, place: Path) -> None:
+        """Makes the folder anew, which must not be there."""
+        place.mkdir()
+        for name, (mode, owner, content) in sorted(self.files.items()):
+            path = place / name
+            if isinstance(content, str):
+                path.symlink_to(content)
+                continue
+            if content is None:
+                path.mkdir()
+            else:
+                path.write_bytes(content)
+            os.chown(path, *owner)
+            path.chmod(mode & 0o7777)
+
+
+class Reader:
+    """Reads a folder again and again; a file anew only where it may have changed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[str, tuple[tuple[int, ...], Entry]] = {}
+
+    def read(self, call: str = "") -> State:
+        """What lies in the folder now."""
+        seen: dict[str, tuple[tuple[int, ...], Entry]] = {}
+        self._walk(str(self._root), "", seen, time.time_ns() - _TICK_NANOSECONDS)
+        self._known = seen
+        return State(call, {name: entry for name, (_, entry) in seen.items()})
+
+    def _walk(self, folder: str, prefix: str, seen: dict[str, tuple[tuple[int, ...], Entry]], settled: int) -> None:
+        with os.scandir(folder) as entries:
+            for one in entries:
+                name, facts = prefix + one.name, one.stat(follow_symlinks=False)
+                key = (facts.st_ino, facts.st_mode, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+                known = self._known.get(name)
+                if known is not None and known[0] == key and facts.st_ctime_ns < settled:
+                    seen[name] = known
+                else:
+                    content = (
+                        str(Path(one).readlink())
+                        if one.is_symlink()
+                        else None
+                        if one.is_dir()
+                        else Path(one).read_bytes()
+                    )
+                    seen[name] = (key, (facts.st_mode, (facts.st_uid, facts.st_gid), content))
+                if one.is_dir(follow_symlinks=False):
+                    self._walk(one.path, f"{name}/", seen, settled)
+
+
+def states_of(command: Sequence[str], root: Path, *, environment: dict[str, str]) -> Iterator[State]:
+    """Every state of a folder that a kill of this command can leave, each once: it is stopped after each such call.
+
+    A killed process changes nothing any more, and its locks end with it: what lies there at a stop is what a kill leaves.
+    """
+    reading, writing = os.pipe()
+    options = ["-f", "-o", f"/dev/fd/{writing}", "-e", f"trace={CALLS}", "-e", f"inject={CALLS}:signal=SIGSTOP"]
+    process = subprocess.Popen(
+        ["strace", *options, *command], cwd=root, env=environment, pass_fds=[writing],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    os.close(writing)
+    reader, call = Reader(root), ""
+    last = reader.read()
+    try:
+        yield last
+        with os.fdopen(reading, errors="replace") as log:
+            for line in log:
+                stopped = re.match(r"(\d+) +--- stopped by SIGSTOP", line)
+                if stopped is None:
+                    call = line.rstrip() if re.match(r"\d+ +\w+\(", line) else call
+                    continue
+                if "O_RDONLY" not in call or "O_CREAT" in call:
+                    state = reader.read(call)
+                    if state.files != last.files:
+                        yield state
+                        last = state
+                os.kill(int(stopped[1]), signal.SIGCONT)
+        _, complaint = process.communicate()
+        assert process.returncode == 0, complaint
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def points_of(log: Path, telling: re.Pattern[str] | None = None) -> list[tuple[str, int]]:
     """(system call, its number among those of that name) in the order of a log of `strace -o`, of its first process.
 
-    strace counts each call by itself: `when=` alone would never reach most of them.
+    strace counts each call by itself: `when=` alone would never reach most of them. `telling` finds the lines that are
+    meant, all if not given.
     """
     found: list[tuple[str, int]] = []
     seen: Counter[str] = Counter()
@@ -25,7 +162,8 @@ def points_of(log: Path) -> list[tuple[str, int]]:
         first = first or match[1]
         if match[1] == first:
             seen[match[2]] += 1
-            found.append((match[2], seen[match[2]]))
+            if telling is None or telling.match(line, match.start(2)):
+                found.append((match[2], seen[match[2]]))
     return found
 
 
