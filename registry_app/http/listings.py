@@ -103,4 +103,9 @@ class RepositoryResource:
 def write_json(resp: Response, value: Any, *, kind: str = "application/json") -> None:
     """A JSON body without a charset in its type, which clients compare literally."""
     resp.content_type = kind
-    resp.data = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    resp.data = _encoded(value)
+
+
+def _encoded(value: Any) -> bytes:
+    # Manifests that another registry took may hold halves of characters, which UTF-8 has no bytes for.
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")

@@ -12,6 +12,7 @@ LONGEST_NUMBER = 400
 # Always matches from a quote on, closed or not: otherwise an open string full of escaped quotes would be scanned
 # again from each of them.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -19,7 +20,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object of this UTF-8 text; ValueError, with a reason for people, for anything else.
 
     Refused: duplicate keys, NaN and Infinity, nesting deeper than `DEEPEST`, whole numbers of more digits than
-    `LONGEST_NUMBER`, a byte order mark, other encodings.
+    `LONGEST_NUMBER`, a byte order mark, other encodings, and half a character (a surrogate without its other half).
     """
     if _depth(body) > DEEPEST:
         raise ValueError(f"nested deeper than {DEEPEST} levels")
@@ -31,6 +32,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise ValueError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - one kind of error for every bad document
+    if _SURROGATE.search(body):
+        _refuse_half_characters(document)
     return document
 
 
@@ -51,6 +54,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {twice[:100]!r} occurs twice")
     return document
+
+
+def _refuse_half_characters(document: dict[str, Any]) -> None:
+    """ValueError if a text in it, or a key, can't be written as UTF-8: no answer could quote it."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.end]
+        raise ValueError(f"{half[:1]!r} is half a character: a surrogate without its other half") from None
 
 
 def _no_constant(name: str) -> Any:

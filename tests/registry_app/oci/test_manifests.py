@@ -172,6 +172,8 @@ def test_a_bad_index_is_refused(document, expected):
         (b'"' + b'\\"' * 1_000_000, "not JSON"),
         (b'{"a":"[[[[' + b"[" * 1000 + b'"}', "media type"),
         (b"{} {}", "not JSON"),
+        (b'{"a":"\\ud800"}', "half a character"),
+        (b'{"a":{"x\\uDFFFy":1}}', "half a character"),
     ],
     ids=lambda value: repr(value[:12]),
 )  # fmt: skip
@@ -180,6 +182,13 @@ def test_a_body_that_is_no_plain_json_is_refused_quickly(body, expected):
     started = time.process_time()
     assert expected in reason(body, None)
     assert time.process_time() - started < 2
+
+
+def test_characters_may_be_written_as_pairs_of_surrogates():
+    """As JSON has it for those beyond the first 65,536; an escaped backslash before the letters means nothing."""
+    body = json.dumps(image(annotations={"a": "\U0001f600", "b": "\\ud800"})).encode()
+    assert b"\\ud83d\\ude00" in body
+    assert parse_manifest(body, OCI_MANIFEST).annotations == {"a": "\U0001f600", "b": "\\ud800"}
 
 
 def test_schema_1_is_refused_by_its_content_type_with_a_way_out():
