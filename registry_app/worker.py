@@ -89,7 +89,9 @@ class RegistryWorker(ThreadWorker):
         """Lets a connection that goes on rest where its next request is served without a hand-over."""
         if conn.sock.fileno() < 0:
             self.nr_conns -= 1
-        elif self.alive and _succeeded(fs) and not conn.parser.unreader.buf.getvalue():
+        elif _succeeded(fs) and _more(conn):
+            self.enqueue_req(conn)
+        elif self.alive and _succeeded(fs):
             self._leading.adopt(conn)
         else:
             super().finish_request(conn, fs)
@@ -157,7 +159,7 @@ class RegistryWorker(ThreadWorker):
     def _serve_resting(self, conn: Connection) -> bool:
         """Answers a request, and those that came together with it; whether the next one can be waited for."""
         outcome = self.handle(conn)
-        while outcome is True and conn.parser.unreader.buf.getvalue():
+        while outcome is True and _more(conn):
             outcome = self.handle(conn)
         return outcome is True
 
@@ -178,6 +180,11 @@ def _done(outcome: bool) -> Future[bool]:  # noqa: FBT001
 
 def _succeeded(future: Future[Any]) -> bool:
     return not future.cancelled() and future.exception() is None and future.result() is True
+
+
+def _more(conn: Connection) -> bool:
+    """Whether something of the next request was read already, by the parser or by TLS: no poller tells of that."""
+    return bool(conn.parser.unreader.buf.getvalue() or getattr(conn.sock, "pending", int)())
 
 
 def _go_on(req: Any, sock: Any) -> None:
