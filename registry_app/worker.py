@@ -50,6 +50,8 @@ SHORT = {"GET", "HEAD"}
 class RegistryWorker(ThreadWorker):
     """Serves each connection through a patient socket; small requests without handing them from thread to thread."""
 
+    _port_closed = False
+
     def init_process(self) -> None:
         """Sets the patience of this process, then serves until told to stop."""
         Patience.patience = self.app.settings.http.read_timeout
@@ -62,8 +64,11 @@ class RegistryWorker(ThreadWorker):
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's signature
         """Takes new connections, or none. When the worker stops, the port is closed: who comes now is told at once."""
-        super().set_accept_enabled(enabled)
-        if not self.alive:
+        if self.alive:
+            super().set_accept_enabled(enabled)
+        elif not self._port_closed:
+            self._port_closed = True
+            super().set_accept_enabled(False)
             for listener in self.sockets:
                 while _readable(listener):  # taken by the kernel already: to close now would cut them
                     self.accept(listener)

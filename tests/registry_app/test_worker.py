@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import re
+import selectors
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from gunicorn.config import Config
 
+from registry_app.worker import RegistryWorker
 from tests.registry_app.test_server import make_certificate
 from tests.serving import start_registry
 
@@ -107,3 +111,18 @@ def test_requests_that_tls_has_read_ahead_are_answered(tls, sent, expected):
         while more := client.recv(65536):
             answer += more
     assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == expected
+
+
+def test_a_worker_that_stops_closes_its_port_once(tmp_path):
+    """It may be told so twice: where a stop falls between two looks at how many connections there are."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        settings = Config()
+        settings.set("worker_tmp_dir", str(tmp_path))
+        worker = RegistryWorker(1, os.getpid(), [listener], None, 30, settings, None)
+        with closing(worker.tmp), selectors.DefaultSelector() as worker.poller:
+            worker.set_accept_enabled(True)
+            worker.alive = False
+            for enabled in (False, False, True, False):
+                worker.set_accept_enabled(enabled)
+            assert listener.fileno() < 0
+            assert not worker.poller.get_map()
