@@ -47,9 +47,10 @@ class Files:
         """A file descriptor of exactly this path; FileNotFoundError if any part of it is a symbolic link."""
         for _ in range(_TRIES):
             try:
-                descriptor = os.open(path, flags | os.O_NOFOLLOW)
+                # Not blocking: to open a pipe that was put there would wait for ever.
+                descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
             except OSError as error:
-                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):  # ENXIO: a socket
                     break
                 raise
             if os.readlink(f"/proc/self/fd/{descriptor}") == str(path):  # noqa: PTH115 - a Path for each open would cost more than the open
@@ -91,6 +92,8 @@ class Files:
         descriptor = self.open(path)
         try:
             found = os.fstat(descriptor)
+            if not stat_modes.S_ISREG(found.st_mode):
+                raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
             content = _read_up_to(descriptor, limit + 1)
         finally:
             os.close(descriptor)

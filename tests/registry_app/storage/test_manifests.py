@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from registry_app.errors import ErrorCode
@@ -42,6 +45,19 @@ def test_revisions_and_tags_lie_where_distribution_looks_for_them(storage):
         f"tags/v1/index/sha256/{digest.hex}/link",
     ]
     assert {(manifests / link).read_bytes() for link in links} == {str(digest).encode()}
+
+
+@pytest.mark.parametrize(
+    "place", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere"), lambda path: path.write_bytes(b"")]
+)
+def test_what_is_no_link_is_no_tag(storage, place):
+    """A pipe, a folder, a symbolic link, an empty file: not there, and nobody waits for it."""
+    push_image(storage, "v1")
+    link = storage.layout.repositories / "team/app/_manifests/tags/v2/current/link"
+    link.parent.mkdir(parents=True)
+    place(link)
+    with refused(ErrorCode.MANIFEST_UNKNOWN):
+        storage.manifests.get(APP, Tag("v2"))
 
 
 def test_a_manifest_without_its_blobs_is_refused(storage):
