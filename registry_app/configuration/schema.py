@@ -293,6 +293,17 @@ STACKGEN = Struct(
     }
 )
 
+PROXY = Struct(
+    {
+        "remoteurl": _refused(TEXT, "a pull-through cache is not supported: run registry:3 for that, beside this one"),
+        # Without a remoteurl upstream is no cache either, and looks at none of these.
+        "username": _needless(TEXT, "there is no pull-through cache"),
+        "password": _needless(TEXT, "there is no pull-through cache"),
+        "exec": _needless(ANY, "there is no pull-through cache"),
+        "ttl": _needless(ANY, "there is no pull-through cache"),
+    }
+)
+
 CONFIGURATION = Struct(
     {
         "version": Key(TEXT, "always 0.1"),
@@ -317,7 +328,7 @@ CONFIGURATION = Struct(
         "reporting": _unsupported(ANY, "reports are not sent: use the observability profile"),
         "redis": _needless(ANY, "no shared cache is needed"),
         "compatibility": _unsupported(ANY, "schema 1 images are refused: push them again with a client of today"),
-        "proxy": _refused(ANY, "a pull-through cache is not supported: run registry:3 for that, beside this one"),
+        "proxy": Key(PROXY),
         "policy": _unsupported(ANY, "repository classes are not enforced"),
     }
 )

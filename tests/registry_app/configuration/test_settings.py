@@ -231,6 +231,12 @@ def test_what_cannot_be_served_is_refused_with_place_and_reason(text, environ, w
     assert any(words in problem for problem in problems(text, **environ)), problems(text, **environ)
 
 
+@pytest.mark.parametrize("section", ["{}", "{remoteurl: ''}", "{username: u, password: p}"])
+def test_an_empty_section_for_a_proxy_asks_for_none(section):
+    """As upstream has it: without a remoteurl it is a registry as any other."""
+    assert settings(SMALLEST + f"proxy: {section}\n").notices == ()
+
+
 def test_all_problems_are_told_at_once():
     """Nobody mends one line at a time."""
     found = problems("version: 0.1\nstorage: {s3: {}}\nlog: {level: loud}\nhttp: {addr: x}\n")
