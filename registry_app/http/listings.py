@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 CATALOG_DEFAULT = 100
 REFERRERS_IN_A_PAGE = 1000
+BYTES_IN_A_PAGE = 4 * 1024 * 1024
 
 
 class TagsResource:
@@ -75,7 +76,7 @@ class ReferrersResource:
         last = req.get_param("last") or ""
         found = self._referrers.list(repository, digest, artifact_type=wanted)
         rest = [one for one in found if one["digest"] > last]
-        page = rest[:REFERRERS_IN_A_PAGE]
+        page = _first_page(rest)
         if len(rest) > len(page):
             parameters = {"last": page[-1]["digest"], **({"artifactType": wanted} if wanted else {})}
             path = f"/v2/{repository}/referrers/{digest}"
@@ -98,6 +99,16 @@ class RepositoryResource:
             raise RegistryError(ErrorCode.UNSUPPORTED, message="deletes are disabled: set storage.delete.enabled")
         self._repositories.delete(repository)
         resp.status = 202
+
+
+def _first_page(referrers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first of them, at least one: annotations may make each as large as a manifest."""
+    room = BYTES_IN_A_PAGE
+    for count, one in enumerate(referrers[:REFERRERS_IN_A_PAGE]):
+        room -= len(_encoded(one))
+        if room < 0 and count:
+            return referrers[:count]
+    return referrers[:REFERRERS_IN_A_PAGE]
 
 
 def write_json(resp: Response, value: Any, *, kind: str = "application/json") -> None:

@@ -49,3 +49,18 @@ def test_half_a_character_in_a_tree_of_others_is_no_error(root, tmp_path):
         refused = registry.request("PUT", "/v2/team/app/manifests/1", body=half, headers={"Content-Type": OCI_MANIFEST})
         assert (refused.status, json.loads(refused.body)["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
         assert "Traceback" not in registry.log.read_text()
+
+
+def test_a_page_ends_at_four_mebibytes(root, tmp_path):
+    """However few referrers that are; the pages together tell each once, those too that are larger than a page."""
+    for number, size in enumerate((1_500_000, 1_500_000, 1_500_000, 3_900_000, 3_900_000, 10)):
+        place(root, referrer({str(number): "x" * size}))
+    with start_registry(tmp_path, root=root, config={"stackgen": {"workers": 1}}) as registry:
+        seen, path = [], LIST
+        while path:
+            answer = registry.request("GET", path)
+            assert len(answer.body) <= 4 * 1024 * 1024 + 1000
+            seen += [key for one in json.loads(answer.body)["manifests"] for key in one["annotations"]]
+            link = answer["Link"]
+            path = link and link[1 : link.index(">")]
+        assert sorted(seen) == list("012345")
