@@ -1,7 +1,8 @@
-"""Secrets that were made once and are gone: what each loss means and the way out, in the same words for every command.
+"""Secrets that were made once and are gone, or of no use: what that means and the way out, alike in every command.
 
 A stack that `init` finished has all of them, so one that isn't there was lost. What can be made anew at no one's cost
-is made anew, and said; where others would lose something, nothing is made before somebody has asked for it.
+is made anew, and said; where others would lose something, nothing is made before somebody has asked for it. What is
+there and can't be used is never written over: it may be mended.
 """
 
 from __future__ import annotations
@@ -11,20 +12,21 @@ from typing import TYPE_CHECKING
 
 from stackgen.profiles import load_profiles
 from stackgen.secret_files import is_gone, is_lost
-from stackgen.shell import stackgen_line
+from stackgen.shell import shell_line, stackgen_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from stackgen.folder import StackFolder
 
 _BACKUP = "put it back from a backup"
+_BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A secret that is gone, and what goes with it."""
+    """A secret that is gone or of no use, and what goes with it."""
 
     file: Path
     meaning: str
@@ -32,7 +34,7 @@ class Loss:
     then: str
     """What to know once it is made anew."""
     state: str = "lost"
-    """Or empty, as a full disk or a careless `>` leaves a file."""
+    """Or empty, as a full disk or a careless `>` leaves a file; or broken, where nothing can read it."""
     stops: bool = False
     """Whether a render refuses to make it anew until it is asked to."""
 
@@ -43,18 +45,57 @@ class Loss:
 
 
 def find_losses(folder: StackFolder) -> tuple[Loss, ...]:
-    """Every secret of a finished stack that is gone; what may not be looked at counts as there."""
+    """Every secret of a finished stack that is gone or broken; what may not be looked at counts as good."""
     if not folder.is_stack():
         return ()
-    gone = [_as_found(loss) for loss in _possible(folder) if is_lost(loss.file)]
+    found = [loss for possible in _possible(folder) if (loss := _as_found(folder, possible))]
+    stopping = [loss for loss in found if loss.stops]
     # Typed once, the way on must lead past all of them.
-    words = [word for loss in gone if loss.stops for word in ("--anew", name_of(folder, loss.file))]
-    way_on = stackgen_line(folder, "render", *words)
-    return tuple(replace(loss, remedy=f"{_BACKUP}; {loss.remedy}: {way_on}") if loss.stops else loss for loss in gone)
+    aside = [shell_line("mv", loss.file, _aside(loss.file)) for loss in stopping if loss.state == _BROKEN]
+    words = [word for loss in stopping for word in ("--anew", name_of(folder, loss.file))]
+    way_on = " && ".join([*aside, stackgen_line(folder, "render", *words)])
+    return tuple(replace(loss, remedy=f"{loss.remedy}: {way_on}") if loss.stops else loss for loss in found)
 
 
-def _as_found(loss: Loss) -> Loss:
-    return loss if is_gone(loss.file) else replace(loss, state="empty")
+def _as_found(folder: StackFolder, loss: Loss) -> Loss | None:
+    """The loss as it is told; None for a secret that is there and can be used."""
+    if is_lost(loss.file):
+        remedy = f"{_BACKUP}; {loss.remedy}" if loss.stops else loss.remedy
+        return replace(loss, remedy=remedy, state="lost" if is_gone(loss.file) else "empty")
+    if (reason := _why_unusable(folder, loss.file)) is None:
+        return None
+    way_on = loss.remedy if loss.stops else "or make another"
+    return replace(loss, state=_BROKEN, meaning=reason, remedy=f"mend it, or {_BACKUP}; {way_on}", stops=True)
+
+
+def _why_unusable(folder: StackFolder, file: Path) -> str | None:
+    """What keeps the registry from using a secret that is there; None where nothing does, or it may not be read."""
+    # Imported here: parsers that few commands need otherwise.
+    from registry_app.auth.access_file import parse_access_file  # noqa: PLC0415
+    from registry_app.auth.htpasswd import parse_htpasswd  # noqa: PLC0415
+    from registry_app.auth.http_secret import parse_secrets  # noqa: PLC0415
+    from registry_app.auth.watched import FileRefusedError  # noqa: PLC0415
+
+    parsers: dict[Path, Callable[[bytes], object]] = {
+        folder.htpasswd: parse_htpasswd,
+        folder.access: parse_access_file,
+        folder.http_secret: parse_secrets,
+    }
+    try:
+        if not file.is_file():
+            return "it is a folder" if file.is_dir() else "it is no file"
+        if parse := parsers.get(file):
+            parse(file.read_bytes())
+    except FileRefusedError as error:
+        return str(error)
+    except OSError:
+        return None
+    return None
+
+
+def _aside(file: Path) -> Path:
+    """Where a file that is broken is kept, beside the one that takes its place."""
+    return file.with_name(f"{file.name}.broken")
 
 
 def find_loss(folder: StackFolder, file: Path) -> Loss | None:
@@ -64,7 +105,11 @@ def find_loss(folder: StackFolder, file: Path) -> Loss | None:
 
 def find_refused(folder: StackFolder, anew: frozenset[str] = frozenset()) -> tuple[Loss, ...]:
     """The losses at which a render stops that was asked to make these files anew."""
-    return tuple(loss for loss in find_losses(folder) if loss.stops and name_of(folder, loss.file) not in anew)
+    return tuple(
+        loss
+        for loss in find_losses(folder)
+        if loss.stops and (loss.state == _BROKEN or name_of(folder, loss.file) not in anew)
+    )
 
 
 def name_of(folder: StackFolder, file: Path) -> str:

@@ -91,7 +91,8 @@ def examine_stack(patient: Patient) -> Iterator[Finding]:
     """What is wrong with the stack itself: what lies in its folder, what runs, and the disk under it."""
     folder, settings = patient.folder, patient.settings
     yield from _examine_render(folder, settings)
-    yield from checks.check_losses(find_losses(folder))
+    losses = find_losses(folder)
+    yield from checks.check_losses(losses)
     expected = probes.expected_services(folder) if patient.in_containers else frozenset[str]()
     up = compose_line(folder, "up", "-d", "--wait")
     yield from checks.check_services(patient.services, expected, patient.embedded, up=up)
@@ -102,7 +103,9 @@ def examine_stack(patient: Patient) -> Iterator[Finding]:
     yield from checks.check_certificates(certificates, settings.host)
     disk = probes.probe_disk(folder, settings, patient.docker, without_docker=patient.without_docker)
     yield from checks.check_disk(disk) if disk is not None else ()
-    yield from checks.check_files(probes.probe_files(folder, settings), group=settings.secrets_gid)
+    unusable = {str(loss.file) for loss in losses}  # another mode would not help them
+    files = (file for file in probes.probe_files(folder, settings) if file.path not in unusable)
+    yield from checks.check_files(files, group=settings.secrets_gid)
     yield from checks.check_first_password(
         probes.probe_first_password(folder, settings), rotate=stackgen_line(folder, "rotate", "password")
     )

@@ -56,7 +56,7 @@ class Kind(Enum):
     DISK_INODES = Severity.WARNING, "files are running out: the file system has few inodes left"
     STORAGE_OWNER = Severity.ERROR, "STORAGE_DIR does not belong to the registry's user"
     SECRETS_HIDDEN = Severity.NOTE, "whoever runs doctor may not look at the secrets"
-    SECRET_MISSING = Severity.ERROR, "a secret file is missing"
+    SECRET_MISSING = Severity.ERROR, "a secret file is missing or can't be used"
     PASSWORD_UNKNOWN = Severity.NOTE, "the first user's password is written in no file of the stack"
     SECRET_OPEN = Severity.ERROR, "a secret can be read by everybody on this machine"
     SECRET_GROUP = Severity.ERROR, "the containers can't read a secret"

@@ -205,3 +205,56 @@ def test_a_stack_that_issues_its_own_certificates_from_now_on_gets_an_authority(
     stackgen("plan", "mystack", code=2)
     stackgen("render", "mystack")
     stackgen("rotate", "tls", "mystack")
+
+
+def junk(content):
+    """A file with these bytes."""
+    return lambda place: place.write_bytes(content)
+
+
+def a_folder(place):
+    """What Docker makes where a file to mount is missing."""
+    place.unlink()
+    (place / "inner").mkdir(parents=True)
+
+
+UNUSABLE = {
+    "users": ("secrets/htpasswd", junk(b"junk\n"), "line 1 is not of the form user:hash"),
+    "rules": ("secrets/access.yaml", junk(b"foo:["), "line 1"),
+    "secret": ("secrets/http_secret", junk(b"#previous never x\n"), "holds no secret on its first line"),
+    "users, a folder": ("secrets/htpasswd", a_folder, "it is a folder"),
+    "rules, a folder": ("secrets/access.yaml", a_folder, "it is a folder"),
+    "secret, a folder": ("secrets/http_secret", a_folder, "it is a folder"),
+    "a profile's, a folder": ("grafana-secrets/admin_password", a_folder, "it is a folder"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_secret_that_nothing_can_read_is_broken_for_every_command(stackgen, folder, case):
+    """Each names the reason and one line that works; what was there is kept aside."""
+    name, spoil, reason = UNUSABLE[case]
+    place = folder.root / name
+    spoil(place)
+    for command in ("plan", "render", "validate", "serve"):
+        done = stackgen(command, "mystack", code=1)
+        assert f"mystack/{name} is broken: " in done.stderr, command
+        assert reason in done.stderr, command
+        assert "Registry at" not in done.stdout
+    assert "is broken" in stackgen("render", "--anew", name, "mystack", code=1).stderr
+    due = json.loads(stackgen("status", "mystack", "--json").stdout)["due"]
+    (line,) = [line["remedy"] for line in due if line["what"] == f"mystack/{name}"]
+    assert doctor(folder)["SECRET_MISSING"][0] == str(place)
+    aside, way_on = line.rpartition(": ")[2].split(" && ")
+    assert aside == f"mv mystack/{name} mystack/{name}.broken"
+    place.rename(f"{place}.broken")
+    stackgen(*typed(way_on))
+    assert stackgen("plan", "mystack").stdout == "nothing to change\n"
+
+
+def test_one_line_leads_past_all_that_is_broken_or_lost(stackgen, folder):
+    """Typed once."""
+    folder.htpasswd.write_text("junk")
+    folder.access.unlink()
+    told = stackgen("validate", "mystack", code=1).stderr
+    aside = "mv mystack/secrets/htpasswd mystack/secrets/htpasswd.broken"
+    assert f"{aside} && stackgen render --anew secrets/htpasswd --anew secrets/access.yaml mystack" in told
