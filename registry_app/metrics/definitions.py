@@ -126,7 +126,8 @@ _TRAFFIC = (
     _counted(
         Kind.COUNTER,
         "registry_pulled_bytes_total",
-        "Bytes of blobs and manifests handed out; behind nginx, what it was told to send.",
+        "Bytes of blobs and manifests handed out; behind nginx, what it was told to send. Of an interrupted pull it is "
+        "the size that was asked for, not what went out.",
         outcome=("ok", "interrupted"),
     ),
     _read("registry_upload_sessions", "Blob uploads begun and not yet ended."),
@@ -155,6 +156,7 @@ _STORAGE = (
     _read("registry_storage_writable", "1 when pushes are taken: disk writable, reserve not reached, not read-only."),
     _read("registry_quarantined_blobs", "Blobs that a scrub found damaged and that nobody has healed since."),
 )
+_AS_KNOWN = "as known at the last comparison with the tree (every five minutes, on large trees less often) or list"
 _INDEX = (
     _read(
         "registry_index_complete",
@@ -164,8 +166,11 @@ _INDEX = (
     _read("registry_index_reconciled_timestamp_seconds", "When index and tree were last compared, as Unix time."),
     _read("registry_index_reconciliation_duration_seconds", "How long that took."),
     _read("registry_index_repositories", "Repositories that were found then."),
-    _read("registry_index_manifests", "Manifests that the index knows."),
-    _read("registry_index_referrers", "Manifests among them that refer to another: signatures, attestations."),
+    _read("registry_index_manifests", f"Manifests that the index knows, {_AS_KNOWN}."),
+    _read(
+        "registry_index_referrers",
+        f"Manifests among them that refer to another, signatures and attestations, {_AS_KNOWN}.",
+    ),
     _read("registry_index_size_bytes", "Size of the index."),
 )
 _MAINTENANCE = (
@@ -193,7 +198,7 @@ _RECENT = (
     ),
     _read(
         "registry_recent_repository_bytes",
-        "Bytes in the last 15 minutes: the repositories with the most of them.",
+        "Bytes in the last 15 minutes: the repositories with the most of them; interrupted pulls are left out.",
         repository=AtMost(TOP, "repositories"),
         direction=("push", "pull"),
     ),

@@ -144,9 +144,9 @@ def _count(row: Row, exchange: Exchange) -> None:
 
 
 def _note(stood_out: Counter[tuple[str, str]], exchange: Exchange) -> None:
-    """What an exchange gives its repository on the board of its ending."""
-    ending, _, received, sent, _, repository = exchange
-    if repository is not None and ending.board is not None:
+    """What an exchange gives its repository on the board of its ending; an interrupted pull gives nothing."""
+    ending, _, received, sent, interrupted, repository = exchange
+    if repository is not None and ending.board is not None and not (ending.sends and interrupted):
         amount = 1 if ending.board == "repository_failures" else sent if ending.sends else received
         if amount:
             stood_out[ending.board, repository] += amount

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from registry_app.errors import ErrorCode
 from registry_app.metrics.definitions import BY_NAME, DEFINITIONS, AtMost, Kind
 from registry_app.metrics.exposition import Exposition
 from registry_app.metrics.observation import Observation
-from registry_app.metrics.recent import Recent
+from registry_app.metrics.recent import Recent, top
 from registry_app.metrics.recording import Recorder
 from registry_app.metrics.rows import place_of
 from registry_app.metrics.traffic import MOST_WAITING, Traffic, asked_for_right, ending_of
@@ -73,6 +74,18 @@ def test_a_push_a_pull_and_a_delete_are_counted_with_their_bytes():
     assert found["registry_deletes_total", (("outcome", "ok"),)] == 1
     assert found["registry_http_requests_total", (("code", "507"), ("handler", "manifest"), ("method", "put"))] == 1
     assert all(value == 0 for (name, _), value in found.items() if name == "registry_http_in_flight_requests")
+
+
+def test_an_interrupted_pull_makes_no_repository_busy():
+    """Its size is what was asked for: on the board it would outdo those who really moved bytes."""
+    recent = Recent()
+    traffic = Traffic(Recorder(), recent)
+    operation = traffic.operation("blob", "GET")
+    for sent, interrupted, repository in ((700, False, "team/app"), (10**9, True, "team/app"), (10**9, True, "left")):
+        operation.open.append(None)
+        traffic.ended((ending_of(operation, 200, "accepted"), 0.1, 0, sent, interrupted, repository))
+    traffic.count()
+    assert top([recent.minutes()], now=time.time()) == {"repository_bytes_pull": [("team/app", 700)]}
 
 
 @pytest.mark.parametrize(
