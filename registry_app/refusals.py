@@ -23,10 +23,6 @@ from gunicorn.http.errors import (
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.http.errors import error_body
 
-# The application never sees what these answer, and so never counts it.
-BEFORE_THE_APPLICATION = frozenset({
-    ErrorCode.URI_TOO_LONG, ErrorCode.HEADERS_TOO_LARGE, ErrorCode.EXPECTATION_UNKNOWN, ErrorCode.CODING_UNKNOWN,
-})  # fmt: skip
 # Nothing of the request is quoted: a mistyped login may stand anywhere in it.
 _TOLD: dict[type[Exception], tuple[ErrorCode, str | None]] = {
     LimitRequestLine: (ErrorCode.URI_TOO_LONG, None),
@@ -51,7 +47,7 @@ def refusal_of(error: Exception) -> RegistryError | None:
     return RegistryError(code, message=message)
 
 
-def answer_of(error: RegistryError) -> bytes:
+def answer_of(error: RegistryError, request_id: str) -> bytes:
     """The whole answer of HTTP/1.1, after which the connection closes."""
     body = error_body(error)
     lines = [
@@ -60,6 +56,7 @@ def answer_of(error: RegistryError) -> bytes:
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         "Docker-Distribution-API-Version: registry/2.0",
+        f"X-Request-Id: {request_id}",
         "",
         "",
     ]

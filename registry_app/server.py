@@ -112,6 +112,11 @@ class RegistryServer(BaseApplication):
         self._service = build_service(self.settings, shared=self._shared, logins=self._logins, started=self._started)
         return self._service.public
 
+    def count_refusal(self, status: int) -> None:
+        """Counts what was no request, so that the application never saw it."""
+        if self._service is not None and self._service.monitoring is not None:
+            self._service.monitoring.traffic.refused(status)
+
     def _announce(self) -> None:
         for line in (*self.settings.notices, *exposure_warnings(self.settings), *find_worries(self.settings)):
             log.warning("%s", line)

@@ -21,6 +21,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from registry_app.errors import ErrorCode, RegistryError
+from registry_app.http.gate import new_request_id
 from registry_app.leading import PATIENCE, Leading
 from registry_app.refusals import answer_of, refusal_of
 from registry_app.request_body import AwaitedBody, LengthBody
@@ -152,14 +153,18 @@ class RegistryWorker(ThreadWorker):
         if isinstance(exc, ssl.SSLError):
             super().handle_error(None, client, addr, exc)
             return
-        refusal = refusal_of(exc)
+        refusal, request_id = refusal_of(exc), new_request_id()
+        known = {"request_id": request_id}
         if refusal is not None:
-            self.log.warning("refused a request from %s: %s", (addr or ("a unix socket",))[0], type(exc).__name__)
+            self.app.count_refusal(refusal.code.status)
+            sender = (addr or ("a unix socket",))[0]
+            self.log.warning("refused a request from %s: %s", sender, type(exc).__name__, extra=known)
         else:
             # Without the query.
-            self.log.error("error in %s %s", getattr(req, "method", "?"), getattr(req, "path", "?"), exc_info=exc)
+            method, path = getattr(req, "method", "?"), getattr(req, "path", "?")
+            self.log.error("error in %s %s", method, path, exc_info=exc, extra=known)
         with suppress(OSError):
-            client.sendall(answer_of(refusal or RegistryError(ErrorCode.UNKNOWN)))
+            client.sendall(answer_of(refusal or RegistryError(ErrorCode.UNKNOWN, request_id=request_id), request_id))
 
     def _serve_resting(self, conn: Connection) -> bool:
         """Answers a request, and those that came together with it; whether the next one can be waited for."""

@@ -113,6 +113,12 @@ class Traffic:
         for (board, repository), amount in stood_out.items():
             self._recent.add(board, repository, amount)
 
+    def refused(self, status: int) -> None:
+        """What was no request: nobody knows its address, its method or how long it took."""
+        place = place_of("registry_http_requests_total", "none", _CODE_NAMES.get(status, "other"), "unknown")
+        with self._recorder.lock:
+            self._recorder.row[place] += 1
+
     def login_failed(self, user: str | None, address: str) -> None:
         """A wrong login. `user` is None for a name that nobody has."""
         self._recent.add("user_failed_logins", user or UNKNOWN_USER)

@@ -20,6 +20,8 @@ from registry_app.http.instrumentation import handler_of
 from registry_app.http.routes import ROUTES
 from registry_app.metrics.definitions import BY_NAME, HANDLERS
 from registry_app.monitoring import SETTLED_EVERY_SECONDS
+from tests.registry_app.test_abuse import raw
+from tests.registry_app.test_refusals import NO_REQUESTS
 from tests.serving import start_registry
 
 CONFIG = b"{}"
@@ -199,6 +201,16 @@ def test_a_client_that_leaves_in_the_middle_is_counted_as_interrupted(registry):
     found = page(registry)
     assert value(found, "registry_pulled_bytes_total", outcome="interrupted") == len(big)
     assert value(found, "registry_http_in_flight_requests", handler="blob") == 0
+
+
+@pytest.mark.parametrize("name", ["a line too long", "a header too long", "an unknown coding", "no version"])
+def test_what_is_no_request_is_counted_by_its_code(registry, name):
+    """The application never sees it: a flood of them shows all the same."""
+    sent, status, _ = NO_REQUESTS[name]
+    series = {"handler": "none", "code": str(status), "method": "unknown"}
+    before = value(page(registry), "registry_http_requests_total", **series) or 0
+    raw(registry, sent, shut=False)
+    assert value(page(registry), "registry_http_requests_total", **series) == before + 1
 
 
 def test_every_route_has_a_handler_in_the_table():

@@ -51,8 +51,12 @@ def test_what_is_no_request_is_answered_with_an_oci_error(registry, name):
     assert "Docker-Distribution-API-Version: registry/2.0" in lines
     assert "Content-Type: application/json" in lines
     assert f"Content-Length: {len(body)}" in lines
+    (request_id,) = [line.partition(": ")[2] for line in lines if line.startswith("X-Request-Id: ")]
     assert SECRET.encode() not in answer
-    assert SECRET not in registry.log.read_text()
+    log = registry.log.read_text()
+    assert SECRET not in log
+    (line,) = [line for line in log.splitlines() if request_id in line]
+    assert "refused a request" in line
 
 
 @pytest.mark.parametrize("rest", [b"zz\r\n", b"5\r\nhelloX\r\n", b"0\r\nHost: x\r\n\r\n"])

@@ -18,7 +18,6 @@ from registry_app.metrics.recent import Recent, top
 from registry_app.metrics.recording import Recorder
 from registry_app.metrics.rows import place_of
 from registry_app.metrics.traffic import MOST_WAITING, Traffic, asked_for_right, ending_of
-from registry_app.refusals import BEFORE_THE_APPLICATION
 
 
 def samples(recorder, sources=None):
@@ -74,6 +73,19 @@ def test_a_push_a_pull_and_a_delete_are_counted_with_their_bytes():
     assert found["registry_deletes_total", (("outcome", "ok"),)] == 1
     assert found["registry_http_requests_total", (("code", "507"), ("handler", "manifest"), ("method", "put"))] == 1
     assert all(value == 0 for (name, _), value in found.items() if name == "registry_http_in_flight_requests")
+
+
+def test_what_was_no_request_is_counted_by_its_code_alone():
+    """No time is told of it, for nobody measured one; a status of its own is not made up for it."""
+    recorder = Recorder()
+    traffic = Traffic(recorder, Recent())
+    for status in (431, 431, 599):
+        traffic.refused(status)
+    counted = {labels: number for (_, labels), number in samples(recorder).items() if number}
+    assert counted == {
+        (("code", "431"), ("handler", "none"), ("method", "unknown")): 2,
+        (("code", "other"), ("handler", "none"), ("method", "unknown")): 1,
+    }
 
 
 def test_an_interrupted_pull_makes_no_repository_busy():
@@ -146,7 +158,7 @@ def test_the_table_is_sound():
 def test_every_status_of_the_error_table_has_a_code_of_its_own():
     """`other` is for what nobody thought of."""
     codes = BY_NAME["registry_http_requests_total"].labels["code"]
-    assert {str(code.status) for code in ErrorCode if code not in BEFORE_THE_APPLICATION} <= set(codes)
+    assert {str(code.status) for code in ErrorCode} <= set(codes)
 
 
 def test_what_waits_is_counted_before_it_grows():
