@@ -56,9 +56,10 @@ CHANGES = (
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A running nginx: TLS on 127.0.0.1 under the name localhost."""
+    """A running nginx: TLS on 127.0.0.1 under the name localhost, and plain HTTP that leads there."""
 
     port: int
+    plain_port: int
     context: ssl.SSLContext
     access_log: Path
 
@@ -96,7 +97,7 @@ def rendered_nginx(registry: RunningRegistry, folder: Path) -> Iterator[Front]:
     context = ssl.create_default_context(cafile=str(folder / "server.pem"))
     try:
         _wait(process, folder)
-        yield Front(port, context, folder / "access.log")
+        yield Front(port, places["plain"], context, folder / "access.log")
     finally:
         process.terminate()
         process.wait(5)
