@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from yaml.constructor import ConstructorError
 
 from registry_app.auth.identity import Action
 from registry_app.auth.policy import EVERY_USER, Rule, Rules
@@ -80,13 +81,24 @@ class AccessModel(_Strict):
         return self
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader, whose constructors raise whatever comes on `!!bool xyz`; this one yaml.YAMLError alone."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 (PyYAML's own)
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError):
+            kind = node.tag.rpartition(":")[2]
+            raise ConstructorError(None, None, f"this can't be read as {kind}", node.start_mark) from None
+
+
 def parse_access_file(content: bytes) -> Rules:
     """The rules of an access file. Raises FileRefusedError with every mistake, each with its line."""
     try:
         node = yaml.compose(content, Loader=yaml.SafeLoader)
         _refuse_aliases(content)
         _refuse_duplicates(node)
-        raw = yaml.safe_load(content)
+        raw = yaml.load(content, Loader=_Loader)  # noqa: S506 (a safe one)
     except yaml.YAMLError as error:
         raise FileRefusedError(_yaml_problem(error)) from None
     except (UnicodeDecodeError, RecursionError, ValueError) as error:

@@ -94,6 +94,8 @@ class WatchedFile(Generic[Content]):
             self._refuse(None, f"{self.path}: {error.strerror}")
         except FileRefusedError as error:
             self._refuse(signature, f"{self.path}: {error}")
+        except Exception as error:  # noqa: BLE001 (no file may make a request fail, whatever its parser did not foresee)
+            self._refuse(signature, f"{self.path}: can't be read: {type(error).__name__}")
         else:
             self._seen, self.problem = signature, None
 

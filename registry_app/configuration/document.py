@@ -54,7 +54,9 @@ def _compose(text: str, name: str, findings: Findings) -> yaml.Node | None:
         mark = getattr(error, "problem_mark", None)
         place = f"{name} line {mark.line + 1}" if mark and not name.startswith(PREFIX) else name
         findings.problems.append(f"{place}: not valid YAML: {getattr(error, 'problem', None) or error}")
-        return None
+    except (ValueError, RecursionError) as error:
+        findings.problems.append(f"{name}: not YAML that can be read: {type(error).__name__}")
+    return None
 
 
 class _Decoder:
@@ -81,8 +83,9 @@ class _Decoder:
                     return self._items(node, item, path)
                 case Scalar():
                     return _scalar(node, kind)
-        except ValueError as error:
-            self._findings.problems.append(f"{self._place(node)}: {'.'.join(path) or 'the file'}: {error}")
+        except (ValueError, yaml.YAMLError) as error:
+            reason = getattr(error, "problem", None) or error
+            self._findings.problems.append(f"{self._place(node)}: {'.'.join(path) or 'the file'}: {reason}")
         return None
 
     def _struct(self, node: yaml.Node, kind: Struct, path: tuple[str, ...]) -> Document:
@@ -161,11 +164,11 @@ def _boolean(text: str) -> bool:
 
 
 def _plain(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
     try:
-        return loader.construct_document(node)
-    except yaml.YAMLError as error:
-        raise ValueError(getattr(error, "problem", None) or str(error)) from None
+        return yaml.SafeLoader("").construct_document(node)
+    except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError):
+        # What PyYAML's constructors raise where a value is not what its tag says, such as `!!bool xyz`.
+        raise ValueError(f"{_shown(node)} can't be read as {node.tag.rpartition(':')[2]}") from None
 
 
 def _shown(node: yaml.Node) -> str:

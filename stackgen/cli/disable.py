@@ -31,6 +31,6 @@ def services_of(folder: StackFolder, profile: str) -> list[str]:
 
     try:
         services = yaml.safe_load(folder.compose.read_text(encoding="utf-8"))["services"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return [name for name, service in services.items() if service.get("profiles") == [profile]]
+    except (OSError, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []
-    return [name for name, service in services.items() if service.get("profiles") == [profile]]

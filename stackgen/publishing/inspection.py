@@ -62,7 +62,7 @@ def inspect_compose(content: bytes) -> Overview:
             optional=optional,
             notable=tuple(line for name, service in services.items() for line in _notable(name, service)),
         )
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise StackgenError(f"its Compose file can't be read: {reason}", hint="don't run it") from error
 

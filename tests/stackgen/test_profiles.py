@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stackgen.cli.disable import services_of
+from stackgen.folder import StackFolder
 from stackgen.profiles import load_profiles, parse_profile
 
 ROOT = Path(__file__).parents[2]
@@ -106,3 +108,13 @@ def test_a_word_that_means_nothing_is_refused():
     """A typing mistake in a profile is no setting that is silently left out."""
     with pytest.raises(ValueError, match="profile mail: unknown keys imagse"):
         parse_profile("mail", 'summary = "x"\nimagse = {}\n')
+
+
+@pytest.mark.parametrize(
+    "text", ["services: []", "services: {a: 5}", "services: !!bool xyz", "[" * 3000, "services: !!int ''"]
+)
+def test_a_compose_file_that_means_nothing_has_no_services(tmp_path, text):
+    """A profile can be disabled all the same."""
+    folder = StackFolder(tmp_path)
+    folder.compose.write_text(text)
+    assert services_of(folder, "observability") == []

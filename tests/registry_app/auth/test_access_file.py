@@ -77,6 +77,12 @@ def test_the_file_a_stack_begins_with_gives_every_user_everything():
         ("version: 1\nrules: [", "is not YAML"),
         ("version: 1\nrules: !!python/object:os.system []", "is not YAML"),
         ("[" * 3000, "not YAML"),
+        ("rules: []\nversion: !!bool xyz", "line 2: is not YAML: this can't be read as bool"),
+        ('rules: []\nversion: !!int ""', "line 2: is not YAML: this can't be read as int"),
+        ('rules: []\nversion: !!int "-"', "line 2: is not YAML: this can't be read as int"),
+        ('rules: []\nversion: !!float ""', "line 2: is not YAML: this can't be read as float"),
+        ("rules: []\nversion: !!timestamp foo", "line 2: is not YAML: this can't be read as timestamp"),
+        ("rules: []\nversion: 2001-99-99", "line 2: is not YAML: this can't be read as timestamp"),
     ],
 )
 def test_a_mistake_is_refused_with_its_line(text, problem):

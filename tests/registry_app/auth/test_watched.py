@@ -25,6 +25,8 @@ def parse(content: bytes) -> str:
     """Text; refuses what is bad."""
     if b"bad" in content:
         raise FileRefusedError("line 1 is bad")
+    if b"unforeseen" in content:
+        raise LookupError(content)
     return content.decode()
 
 
@@ -65,13 +67,13 @@ def test_a_replaced_file_is_seen_even_with_the_same_time_and_size(watched, clock
     assert watched.current() == "two"
 
 
-@pytest.mark.parametrize("mischief", ["vanished", "bad", "folder", "fifo", "huge"])
+@pytest.mark.parametrize("mischief", ["vanished", "bad", "unforeseen", "folder", "fifo", "huge"])
 def test_the_last_good_content_stays_in_force_and_the_problem_is_told(watched, clock, mischief):
     """Whatever happens to the file: never open, never an exception, and good again when the file is."""
     path = watched.path
     path.unlink()
-    if mischief == "bad":
-        write(path, "bad", clock.now - 5)
+    if mischief in {"bad", "unforeseen"}:
+        write(path, mischief, clock.now - 5)
     elif mischief == "folder":
         path.mkdir()
     elif mischief == "fifo":

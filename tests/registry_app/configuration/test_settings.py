@@ -314,3 +314,18 @@ def test_whatever_is_written_gives_settings_or_named_problems(text, environ):
     for body in (text, SMALLEST + text, SMALLEST):
         with suppress(ConfigurationError):
             assert parse_settings(body, name="config.yml", environ=environ).source == "config.yml"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{SMALLEST}log: {{fields: {{a: !!bool xyz}}}}\n",
+        f'{SMALLEST}log: {{fields: {{a: !!int "-"}}}}\n',
+        f"{SMALLEST}log: {{fields: {{a: !!timestamp foo}}}}\n",
+        f"{SMALLEST}log: {{<<: 5}}\n",
+        "[" * 3000,
+    ],
+)
+def test_yaml_that_means_nothing_is_a_problem_with_its_place(text):
+    """Never an exception of the reader's own."""
+    assert problems(text)[0].startswith("config.yml")
