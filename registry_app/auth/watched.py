@@ -20,6 +20,8 @@ LOOK_EVERY = 0.5
 """Seconds between two looks at the file: a change is in force in every worker well within two seconds."""
 SETTLE = 0.2
 """Seconds for which a file must have been left alone: editors and htpasswd(1) write in place, in several steps."""
+PATIENCE = 1.0
+"""Seconds after which a file that is never left alone is read as it is: a change must not wait for its writer."""
 
 
 class FileRefusedError(Exception):
@@ -48,6 +50,7 @@ class WatchedFile(Generic[Content]):
         self._content = fallback
         self._seen: object = None
         self._inode: int | None = None
+        self._restless_since: float | None = None
         self._next_look = float("-inf")
         self._looking = threading.Lock()
         self._look(self._clock())
@@ -85,9 +88,9 @@ class WatchedFile(Generic[Content]):
         signature = (found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         # A file that was replaced by a rename is whole; one that is being written in place is left to settle.
         written = not first and found.st_ino == self._inode and 0 <= now - found.st_mtime < SETTLE
-        if signature == self._seen or written:
+        if signature == self._seen or (written and self._may_settle(now)):
             return
-        self._inode = found.st_ino
+        self._inode, self._restless_since = found.st_ino, None
         try:
             self._content = self._parse(self._read())
         except OSError as error:
@@ -98,6 +101,12 @@ class WatchedFile(Generic[Content]):
             self._refuse(signature, f"{self.path}: can't be read: {type(error).__name__}")
         else:
             self._seen, self.problem = signature, None
+
+    def _may_settle(self, now: float) -> bool:
+        """Whether to wait on for a file that is being written."""
+        if self._restless_since is None:
+            self._restless_since = now
+        return 0 <= now - self._restless_since < PATIENCE
 
     def _read(self) -> bytes:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

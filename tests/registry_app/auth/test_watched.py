@@ -138,6 +138,15 @@ def test_a_file_in_the_middle_of_being_written_is_left_to_settle(watched, clock)
     assert watched.current() == "four"
 
 
+def test_a_file_that_is_written_without_pause_is_read_all_the_same(watched, clock):
+    """Who was taken out of it must not stay in for as long as somebody writes."""
+    for _ in range(3):
+        clock.now += 0.6
+        write(watched.path, "two", clock.now - 0.05)
+        watched.current()
+    assert watched.current() == "two"
+
+
 def test_a_replaced_file_can_be_asked_for_at_once(watched, clock):
     """Without waiting for the next look: it came whole, by a rename."""
     draft = watched.path.with_name("draft")
