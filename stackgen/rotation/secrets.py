@@ -131,11 +131,13 @@ def plan_http_secret(folder: StackFolder, settings: StackSettings, *, now: float
 
 def plan_http_secret_undo(folder: StackFolder, settings: StackSettings, *, now: float) -> Rotation:
     """The http secret before the last change signs again; the newer one verifies for as long as the older would."""
-    content = with_previous_secret(_read_http_secret(folder), now=now)
+    anew = stackgen_line(folder, "rotate", "http-secret")
+    try:
+        content = with_previous_secret(_read_http_secret(folder), now=now)
+    except FileRefusedError as error:
+        raise StackgenError(f"{folder.http_secret}: {error}", hint=f"make a new one: {anew}") from None
     if content is None:
-        raise StackgenError(
-            "the http secret before this one has run out", hint=stackgen_line(folder, "rotate", "http-secret")
-        )
+        raise StackgenError("the http secret before this one has run out", hint=anew)
     until = parse_secrets(content)[1].until
     return _put_http_secret(folder, settings, content, "http secret, back", Record(now, until))
 

@@ -165,6 +165,17 @@ def test_the_http_secret_before_verifies_on_and_can_come_back(stackgen, folder):
     assert len(parse_secrets(folder.http_secret.read_bytes())) == 1
 
 
+@pytest.mark.parametrize("content", ["", "\n", "#previous 2099-01-01T00:00:00Z old\n"])
+def test_no_way_leads_back_from_a_damaged_http_secret_but_one_leads_on(stackgen, folder, content):
+    """The file is named, with what is wrong and what to type."""
+    folder.http_secret.write_text(content)
+    told = stackgen("rotate", "http-secret", "mystack", "--undo", code=1).stderr
+    assert "mystack/secrets/http_secret: holds no secret" in told
+    assert "stackgen rotate http-secret" in told
+    stackgen("rotate", "http-secret", "mystack")
+    assert parse_secrets(folder.http_secret.read_bytes())
+
+
 def test_a_certificate_of_ones_own_is_checked_before_anything_changes(stackgen, folder):
     """Key, host and date, as at init; TLS=local refuses it."""
     authority = issuing.make_authority(now=now())
