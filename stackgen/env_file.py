@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,20 +13,20 @@ from registry_app.plain_text import named, quoted
 from registry_app.regular_files import read_named
 from stackgen.dotenv import ParsedEnv, Problem, parse_dotenv
 from stackgen.errors import StackgenError
+from stackgen.placement import find_misplaced
 from stackgen.profiles import BASE, load_profiles
 from stackgen.settings import StackSettings
 from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from stackgen.folder import StackFolder
 
 # Variables that users of Compose set in `.env` and that are near some of ours.
 _OF_OTHERS = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|BUILDX)_\w+|(HTTPS?|NO|ALL|FTP)_PROXY|TZ|PATH")
 _ALIKE = 0.82
-_RESERVED = frozenset({"secrets", "ca", "registry", ".stackgen", ".git"})
-"""Folders of a stack that have their use; the profiles name theirs."""
 MOST_PROBLEMS = 100
 """Of more than that nobody reads on: it is another kind of file."""
 
@@ -41,8 +40,8 @@ class ReadSettings:
     foreign: tuple[str, ...]
 
 
-def read_settings(text: str) -> ReadSettings:
-    """Settings or all problems of a `.env` text; never raises."""
+def read_settings(text: str, *, root: Path | None = None) -> ReadSettings:
+    """Settings or all problems of a `.env` text, for the stack in `root` where that is known; never raises."""
     parsed = parse_dotenv(text)
     known = {name: value for name, value in parsed.values().items() if name in NAMES}
     foreign = [name for name in parsed.values() if name not in NAMES]
@@ -53,16 +52,16 @@ def read_settings(text: str) -> ReadSettings:
         problems += _problems_of(error, parsed)
         wrong = {str(one["loc"][0]).upper() for one in error.errors()}
         settings = StackSettings.model_validate(_given({n: v for n, v in known.items() if n not in wrong}))
-        problems += [p for p in _contradictions(settings, parsed) if p.name not in wrong]
+        problems += [p for p in _contradictions(settings, parsed, root) if p.name not in wrong]
     else:
-        problems += _contradictions(settings, parsed)
+        problems += _contradictions(settings, parsed, root)
     problems.sort(key=lambda problem: problem.line)
     return ReadSettings(None if problems else settings, tuple(problems), tuple(foreign))
 
 
 def load_settings(folder: StackFolder) -> StackSettings:
     """The settings of a stack; StackgenError with every problem of its `.env`."""
-    read = read_settings(read_env(folder))
+    read = read_settings(read_env(folder), root=folder.root)
     if read.settings is None:
         raise StackgenError(describe(read.problems), hint=f"edit {shell_line(folder.env)}, then run the command again")
     return read.settings
@@ -177,8 +176,8 @@ def _emptied(parsed: ParsedEnv) -> Iterator[Problem]:
         yield Problem(one.line, one.name, "is empty", f"{remedy}; or leave it out for the default, {field.default}")
 
 
-def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Problem]:
-    """Values that are right alone and wrong together."""
+def _contradictions(settings: StackSettings, parsed: ParsedEnv, root: Path | None) -> Iterator[Problem]:
+    """Values that are right alone and wrong together, or in this folder."""
 
     def problem(name: str, reason: str, remedy: str) -> Problem:
         return Problem(parsed.line_of(name), name, reason, remedy)
@@ -199,7 +198,7 @@ def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Prob
     if settings.proxy == "none" and settings.trusted_proxies:
         yield problem("TRUSTED_PROXIES", "needs nginx, and PROXY is none", "remove it, or set PROXY=nginx")
     for name in ("CERTS_DIR", "CONFIGS_DIR", "STORAGE_DIR"):
-        if reason := _misplaced(getattr(settings, NAMES[name])):
+        if reason := find_misplaced(name, settings, root):
             yield problem(name, reason, f"use a folder of its own, such as ./{name.split('_')[0].lower()}")
     if settings.storage_dir and not settings.storage_dir.startswith(("/", "./", "../")):
         yield problem(
@@ -207,28 +206,6 @@ def _contradictions(settings: StackSettings, parsed: ParsedEnv) -> Iterator[Prob
             f"{quoted(settings.storage_dir)} would be taken for a volume's name",
             f"write an absolute path, or ./{named(settings.storage_dir)}",
         )
-
-
-# Who owns one of these owns the host: the registry's user must not, and nobody should be told to let it.
-_TOP_FOLDERS = (
-    "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc",
-    "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var", "var/lib",
-)  # fmt: skip
-_OF_THE_SYSTEM = {"/", *(f"/{name}" for name in _TOP_FOLDERS)}
-
-
-def _misplaced(path: str | None) -> str:
-    """Why a folder may not be mounted into a container; empty when it may."""
-    if path is None:
-        return ""
-    if path.startswith("/"):
-        plain = "/" + os.path.normpath(path).lstrip("/")
-        return f"{quoted(path)} is a folder of the system" if plain in _OF_THE_SYSTEM else ""
-    first = next((part for part in path.split("/") if part not in {"", "."}), "")
-    if first in {"", ".."}:
-        return f"{quoted(path)} would show a container the stack's secrets, or what lies above the stack"
-    theirs = {name for profile in load_profiles() for name in (*profile.trees, *profile.secret_folders)}
-    return f"{quoted(path)} lies in a folder that has another use" if first in _RESERVED | theirs else ""
 
 
 def _has_tag(reference: str) -> bool:

@@ -87,12 +87,12 @@ def _refuse_for_compose(root: Path) -> None:
         )
 
 
-def check_env(text: str, *, typed: Mapping[str, str] | None = None) -> StackSettings:
-    """The settings of a `.env` text; StackgenError with all its problems.
+def check_env(text: str, root: Path, *, typed: Mapping[str, str] | None = None) -> StackSettings:
+    """The settings of a `.env` text for a stack in `root`; StackgenError with all its problems.
 
     `typed` is given for a text that is no file yet: what the user typed for each setting that has been answered.
     """
-    read = read_settings(text)
+    read = read_settings(text, root=root)
     if read.settings is None:
         raise StackgenError(describe(read.problems, typed=typed), hint="correct these, then run the command again")
     return read.settings
@@ -101,7 +101,7 @@ def check_env(text: str, *, typed: Mapping[str, str] | None = None) -> StackSett
 def make_stack(root: Path, env: str, *, own: OwnPair | None = None) -> StackSettings:
     """Makes a stack with these settings, and the user's `own` certificate; a crash leaves no stack, or all of it."""
     check_target(root)
-    settings = check_env(env)
+    settings = check_env(env, root)
     if root.exists() and (_must_stay(root) or any(root.iterdir())):
         _fill(StackFolder(root), env, settings, own)
         return settings
@@ -149,6 +149,7 @@ def _make_beside(root: Path, env: str, settings: StackSettings, own: OwnPair | N
         # The user knows the folder that was asked for, not the draft of it.
         if isinstance(error, StackgenError):
             error.message = error.message.replace(str(beside), str(root))
+            error.hint = error.hint.replace(str(beside), str(root))
         elif isinstance(error, OSError) and isinstance(error.filename, str | os.PathLike):
             error.filename = os.fspath(error.filename).replace(str(beside), str(root), 1)
         raise

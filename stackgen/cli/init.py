@@ -85,7 +85,7 @@ def command(
         typed = {name: answer.typed for name, answer in answers.items()}
         proposal = propose_settings(directory, answers)
         env, notes = founding.compose_env(proposal.settings), list(proposal.notes)
-    settings = founding.check_env(env, typed=typed)
+    settings = founding.check_env(env, directory, typed=typed)
     if "COMPOSE_PROJECT_NAME" in answers or folder.env.exists():
         notes += _about_claim(directory, settings.compose_project_name, answers.get("COMPOSE_PROJECT_NAME"))
     own = read_own(cert, key, settings.host) if cert and key else None

@@ -34,7 +34,7 @@ def command(ctx: click.Context, folder: StackFolder, *, as_json: bool) -> None:
 
     Of a stack that was made, certificate, key and secrets are looked at too.
     """
-    read = read_settings(read_env(folder))
+    read = read_settings(read_env(folder), root=folder.root)
     verdict, losses = _judge(folder, read.settings), find_losses(folder)
     if as_json:
         problems, faults = [asdict(one) for one in read.problems], [_as_json(one) for one in verdict.obstacles]

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,41 @@ def test_init_refuses_a_bad_answer_and_leaves_nothing(stackgen, tmp_path, argume
     assert "line " not in done.stderr  # of a file that nobody has seen
     assert "being-made" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["{root}", "{root}/..", "{root}/ca", "{root}/secrets/x", "{root}/certs", "./link"])
+def test_images_never_lie_where_the_stack_keeps_its_secrets(stackgen, folder, where):
+    """However the path is written: the registry may write to all that lies in it."""
+    (folder.root / "link").symlink_to("ca")
+    with folder.env.open("a") as file:
+        file.write(f"STORAGE_DIR={where.format(root=folder.root)}\n")
+    for command in ("validate", "plan", "render"):
+        told = stackgen(command, "mystack", code=1).stderr
+        assert "STORAGE_DIR" in told
+        assert "a folder of its own" in told
+
+
+def test_a_new_stack_never_gets_its_own_folder_for_images(stackgen, tmp_path):
+    """Though that folder is not there yet."""
+    told = stackgen("init", "s", "--yes", "--storage-dir", tmp_path / "s/ca", code=1).stderr
+    assert "--storage-dir" in told
+    assert "another use" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
+def test_what_init_says_to_type_names_the_folder_that_was_asked_for():
+    """Not the draft of it, which is gone by then."""
+    with tempfile.TemporaryDirectory() as theirs:  # pytest closes its own folders to others as it starts
+        os.chown(theirs, 12345, 12345)
+        other = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", sys.executable, "-m", "stackgen"]
+        options = ["--yes", "--storage-dir", "./data", "--set", "REGISTRY_USER=4321:4321"]
+        environ = os.environ | {"HOME": "/nonexistent"}
+        command = [*other, "init", f"{theirs}/s", *options]
+        done = subprocess.run(command, env=environ, cwd="/", capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"{theirs}/s/data" in done.stderr
+        assert "being-made" not in done.stderr
 
 
 @pytest.mark.parametrize(

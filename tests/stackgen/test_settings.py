@@ -206,6 +206,8 @@ def test_every_setting_has_a_good_value_in_these_tests():
         ("STORAGE_DIR=~/data", "home"),
         ("CERTS_DIR=.", "secrets"),
         ("CERTS_DIR=./secrets", "another use"),
+        ("STORAGE_DIR=./certs", "another use"),
+        ("STORAGE_DIR=./config/images", "another use"),
         ("BUILD_HTTP_PROXY=http://me:secret@proxy:1", "password"),
         ("HTTP_PORT=443", "and so is HTTPS_PORT"),
         ("HTTPS_PORT=eight", "whole number"),
