@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import bcrypt
 import pytest
 
 from registry_app import __version__
@@ -37,11 +38,17 @@ def test_a_stack_of_an_earlier_version_is_upgraded_by_one_render(stackgen, tmp_p
     edited = folder.root / "nginx/nginx.conf"
     edited.write_text(edited.read_text() + "# mine\n")
     folder.secrets.mkdir()
-    for secret in (folder.http_secret, folder.htpasswd, folder.access):
-        secret.write_text("kept\n")
+    hashed = bcrypt.hashpw(b"kept", bcrypt.gensalt(4)).decode()
+    kept = {
+        folder.http_secret: "5ec2e7" * 12 + "\n",
+        folder.htpasswd: f"kept:{hashed}\n",
+        folder.access: "# kept\nversion: 1\nrules: []\n",
+    }
+    for path, text in kept.items():
+        path.write_text(text)
     stackgen("render", folder.root)
     assert edited.read_text().endswith("# mine\n")
-    assert {path.read_text() for path in (folder.http_secret, folder.htpasswd, folder.access)} == {"kept\n"}
+    assert {path: path.read_text() for path in kept} == kept
     beside = [path.name for path in folder.root.rglob("*.new")]
     assert beside in ([], ["nginx.conf.new"])
     stackgen("plan", folder.root)
