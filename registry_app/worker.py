@@ -8,6 +8,7 @@ docs/decisions/0061-small-requests.md for what each of these costs, and 0083 for
 from __future__ import annotations
 
 import select
+import selectors
 import socket
 import ssl
 import time
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         sock: Any
         parser: Any
         data_ready: bool
+        timeout: float
 
         def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002
             """Closes it; gracefully so that the client gets the answer."""
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 # How long a worker that was replaced (SIGHUP) goes on with its uploads.
 LONGEST_FAREWELL_SECONDS = 3600
+# From the first byte to the end of a request's head, TLS's handshake included; less where read_timeout is.
+LONGEST_HEAD_SECONDS = 10
 # Everything else writes, and waits for the disk or for a body.
 SHORT = {"GET", "HEAD"}
 
@@ -60,6 +64,7 @@ class RegistryWorker(ThreadWorker):
         self.cfg.__dict__.update({name: getattr(self.cfg, name) for name in self.cfg.settings})
         # At a stop it is the parent that waits no longer than http.draintimeout.
         self.cfg.__dict__["graceful_timeout"] = LONGEST_FAREWELL_SECONDS
+        self._heads: dict[Connection, float] = {}
         self._leading = Leading(self._serve_resting, self._leave, threads=self.cfg.threads)
         super().init_process()
 
@@ -76,16 +81,24 @@ class RegistryWorker(ThreadWorker):
                 listener.close()
 
     def enqueue_req(self, conn: Connection) -> None:
-        """Hands a connection to a thread."""
+        """Hands a connection to a thread; a new one when something has come on it: gunicorn's would wait with it."""
         if type(conn.sock) is socket.socket:
             plain = conn.sock
             conn.sock = PatientSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
             conn.sock.setblocking(False)
+            conn.data_ready = _readable(conn.sock)
+            if not conn.data_ready:
+                self._await_first_bytes(conn)
+                return
         super().enqueue_req(conn)
 
     def handle(self, conn: Connection) -> Any:
         """Serves a request. A connection that ends is closed here: its client may take two seconds to see it."""
-        outcome = super().handle(conn)
+        self._heads[conn] = time.monotonic()
+        try:
+            outcome = super().handle(conn)
+        finally:
+            self._heads.pop(conn, None)
         if outcome is False:
             self._leading.resign()
             conn.close(graceful=True)
@@ -114,6 +127,20 @@ class RegistryWorker(ThreadWorker):
             self._let_go(self._leading.release())
         super().wait_for_and_dispatch_events(min(timeout, PATIENCE) if self._leading.needs_watching else timeout)
 
+    def murder_pending(self) -> None:
+        """Closes connections on which nothing came, and ends those whose head takes too long."""
+        super().murder_pending()
+        latest = time.monotonic() - min(LONGEST_HEAD_SECONDS, Patience.patience or LONGEST_HEAD_SECONDS)
+        for conn in [conn for conn, since in self._heads.copy().items() if since < latest]:
+            with suppress(OSError):  # below TLS; the thread that reads finds the end, and closes it
+                socket.socket.shutdown(conn.sock, socket.SHUT_RD)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """When the worker stops, those on which nothing came are not waited for any longer than those at rest."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
     def run(self) -> None:
         """Serves until told to stop."""
         try:
@@ -123,6 +150,7 @@ class RegistryWorker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Serves one parsed request."""
+        self._heads.pop(conn, None)
         if type(req.body.reader) is LengthReader:
             req.body = LengthBody(conn.parser.unreader, conn.sock, req.body.reader.length)
         if req.method not in SHORT:
@@ -172,6 +200,11 @@ class RegistryWorker(ThreadWorker):
         while outcome is True and _more(conn):
             outcome = self.handle(conn)
         return outcome is True
+
+    def _await_first_bytes(self, conn: Connection) -> None:
+        conn.timeout = time.monotonic() + self.cfg.keepalive
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def _let_go(self, resting: list[Connection]) -> None:
         """Lets connections rest with gunicorn, which closes them in time."""

@@ -9,6 +9,7 @@ import re
 import selectors
 import socket
 import ssl
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -81,6 +82,42 @@ UPLOAD = (
 ).encode() + BODY
 # gunicorn reads so much at a time.
 PIECE = REQUEST[:-4] + b"\r\nX-Filler: " + b"x" * (8192 - len(REQUEST) - 12) + b"\r\n\r\n"
+
+
+def test_connections_that_send_nothing_hold_no_thread(registry):
+    """Many more than threads, and a new one is served at once; theirs are when something comes."""
+    silent = [socket.create_connection(("127.0.0.1", registry.port), timeout=10) for _ in range(30)]
+    start = time.monotonic()
+    assert registry.request("GET", "/healthz").status == 200
+    assert time.monotonic() - start < 4
+    for client in silent:
+        client.sendall(REQUEST)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        client.close()
+
+
+@pytest.mark.parametrize("first", [b"GET /healthz HTTP/1.1\r\nX: ", b"\x16\x03\x01\x02\x00"], ids=["head", "handshake"])
+def test_a_head_that_never_ends_is_given_up(tmp_path, first):
+    """Though another byte of it comes all the time; TLS's handshake is the beginning of it."""
+    environ = {}
+    if first.startswith(b"\x16"):
+        certificate, key = make_certificate(tmp_path, "x")
+        environ = {"REGISTRY_HTTP_TLS_CERTIFICATE": str(certificate), "REGISTRY_HTTP_TLS_KEY": str(key)}
+    config = {"stackgen": {"workers": 1, "threads": 2, "read_timeout": "1s"}}
+    with start_registry(tmp_path / "r", environ=environ, config=config) as registry:
+        with closing(socket.create_connection(("127.0.0.1", registry.port), timeout=0.2)) as client:
+            client.sendall(first)
+            end = time.monotonic() + 8
+            while time.monotonic() < end:
+                try:
+                    if client.recv(1) == b"":
+                        break
+                except TimeoutError:
+                    client.sendall(b"x")
+                except ConnectionResetError:
+                    break
+            assert time.monotonic() < end
+        assert "Traceback" not in registry.log.read_text()
 
 
 @pytest.fixture(scope="module")
