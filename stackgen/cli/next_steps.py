@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stackgen import docker, hosts
 from stackgen.certificates import find_ca_problem
+from stackgen.cli.logins import tell_login
 from stackgen.cli.terminal import command_line, heading, say, sentence, warn
 from stackgen.shell import shell_line
 
@@ -30,8 +31,7 @@ def tell(folder: StackFolder, settings: StackSettings) -> None:
         command_line(shell_line("cd", folder.root))
     builds = "" if settings.registry_image else "the first start builds the registry's image: about a minute"
     command_line("docker compose up -d --wait", builds)
-    command_line(f"cat {folder.admin_password.relative_to(folder.root)}", f"password of {settings.registry_admin_user}")
-    command_line(shell_line("docker", "login", "-u", settings.registry_admin_user, settings.authority))
+    tell_login(folder, settings.registry_admin_user, settings.authority, seen_from=folder.root)
     command_line(f"docker tag IMAGE {settings.authority}/team/app:1")
     command_line(f"docker push {settings.authority}/team/app:1")
     _tell_outer_proxy(settings)
@@ -48,7 +48,7 @@ def _tell_outer_proxy(settings: StackSettings) -> None:
     say()
     heading(f"{settings.authority} is the address of a proxy of yours in front:")
     sentence(f"  it has to lead to port {settings.https_port} of this machine, by HTTPS. Without it, from here:")
-    command_line(shell_line("docker", "login", "-u", settings.registry_admin_user, here))
+    command_line(shell_line("docker", "login", here))
 
 
 def _tell_trust(settings: StackSettings) -> None:

@@ -12,6 +12,7 @@ import click
 from stackgen import __version__, hosts
 from stackgen.certificate_pair import FaultKind
 from stackgen.certificates import find_stack_faults
+from stackgen.cli.logins import tell_login
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import command_line, heading, say, tell_worries, warn
 from stackgen.embedded import presence
@@ -20,7 +21,6 @@ from stackgen.errors import StackgenError, refusal
 from stackgen.hosting import port_is_free, propose_port
 from stackgen.losses import find_losses
 from stackgen.registry_config import embedded_place, render_config
-from stackgen.rotation.secrets import load_users
 from stackgen.shell import compose_line, shell_line, stackgen_line
 from stackgen.writing import exclusive, write_text
 
@@ -101,7 +101,7 @@ def _tell(folder: StackFolder, settings: StackSettings, port: int) -> None:
         warn("this runs as root; a user of its own is enough")
     say(f"Registry at https://localhost:{port} until Ctrl-C")
     heading("In another terminal:")
-    _tell_login(folder, settings, port)
+    tell_login(folder, settings.registry_admin_user, f"localhost:{port}")
     trust = () if settings.tls == "own" else ("--cacert", folder.resolve(settings.certs_dir) / "ca.crt")
     if hosts.is_loopback(settings.host):
         command_line(shell_line("curl", *trust, f"https://{_local(settings)}:{port}/healthz"))
@@ -114,19 +114,3 @@ def _tell(folder: StackFolder, settings: StackSettings, port: int) -> None:
 
 def _local(settings: StackSettings) -> str:
     return settings.host if settings.host == "127.0.0.1" else "localhost"
-
-
-def _tell_login(folder: StackFolder, settings: StackSettings, port: int) -> None:
-    """How to log in: as the first user while there is one, else as whoever there is."""
-    admin, users = settings.registry_admin_user, sorted(load_users(folder).hashes)
-    if not users:
-        warn("there is no user, so nobody can log in")
-        command_line(stackgen_line(folder, "users", "add", admin))
-        return
-    if admin not in users:
-        say(f"  the first user, {admin}, was removed; see: {stackgen_line(folder, 'users', 'list')}")
-        command_line(shell_line("docker", "login", "-u", users[0], f"localhost:{port}"))
-        return
-    if folder.admin_password.exists():
-        command_line(shell_line("cat", folder.admin_password), f"password of {admin}")
-    command_line(shell_line("docker", "login", "-u", admin, f"localhost:{port}"))

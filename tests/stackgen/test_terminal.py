@@ -135,4 +135,4 @@ def test_another_port_outside_names_the_proxy_and_the_way_without_it(stackgen):
     ).stdout
     assert "docker push registry.example.com:9443/team/app:1" in told
     assert "a proxy of yours in front" in told
-    assert "docker login -u admin registry.example.com:58443" in told
+    assert "docker login registry.example.com:58443" in told

@@ -148,3 +148,20 @@ def test_rendering_never_brings_open_rules_back(stackgen, folder):
     folder.access.unlink()
     assert "--anew secrets/access.yaml" in stackgen("render", "mystack", code=1).stderr
     assert not folder.access.exists()
+
+
+def test_next_names_the_login_that_works(stackgen, folder):
+    """The first user's while there is one, with the file of the password while that is there; else another's."""
+    assert "cat secrets/admin_password" in stackgen("next", "mystack").stdout
+    folder.admin_password.unlink()
+    told = stackgen("next", "mystack").stdout
+    assert "stackgen users passwd admin\n" in told
+    assert "cat secrets/admin_password" not in told
+    stackgen("users", "remove", "admin", "mystack")
+    told = stackgen("next", "mystack")
+    assert "stackgen users add admin\n" in told.stdout
+    assert "docker login" not in told.stdout
+    stackgen("users", "add", "alice", "mystack", "--generate")
+    told = stackgen("next", "mystack").stdout
+    assert "docker login -u alice registry.example.com" in told
+    assert "-u admin" not in told
