@@ -39,6 +39,11 @@ class Loss:
     """Whether a render refuses to make it anew until it is asked to."""
 
     @property
+    def is_broken(self) -> bool:
+        """Whether it is there, and of no use."""
+        return self.state == _BROKEN
+
+    @property
     def text(self) -> str:
         """File and meaning."""
         return f"{self.file} is {self.state}: {self.meaning}"
@@ -51,7 +56,7 @@ def find_losses(folder: StackFolder) -> tuple[Loss, ...]:
     found = [loss for possible in _possible(folder) if (loss := _as_found(folder, possible))]
     stopping = [loss for loss in found if loss.stops]
     # Typed once, the way on must lead past all of them.
-    aside = [shell_line("mv", loss.file, _aside(loss.file)) for loss in stopping if loss.state == _BROKEN]
+    aside = [shell_line("mv", loss.file, _aside(loss.file)) for loss in stopping if loss.is_broken]
     words = [word for loss in stopping for word in ("--anew", name_of(folder, loss.file))]
     way_on = " && ".join([*aside, stackgen_line(folder, "render", *words)])
     return tuple(replace(loss, remedy=f"{loss.remedy}: {way_on}") if loss.stops else loss for loss in found)
@@ -108,7 +113,7 @@ def find_refused(folder: StackFolder, anew: frozenset[str] = frozenset()) -> tup
     return tuple(
         loss
         for loss in find_losses(folder)
-        if loss.stops and (loss.state == _BROKEN or name_of(folder, loss.file) not in anew)
+        if loss.stops and (loss.is_broken or name_of(folder, loss.file) not in anew)
     )
 
 

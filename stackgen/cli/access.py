@@ -122,7 +122,11 @@ def reset(folder: StackFolder) -> None:
 
 def _load_rules(folder: StackFolder) -> Rules:
     if (loss := find_loss(folder, folder.access)) is not None:
-        raise refusal((loss,))
+        if not loss.is_broken:
+            raise refusal((loss,))
+        raise StackgenError(
+            loss.text.replace("; line", "\n  line"), hint=f"the registry keeps the last good rules; {loss.remedy}"
+        )
     try:
         return parse_access_file(read_named(folder.access))
     except FileNotFoundError:
