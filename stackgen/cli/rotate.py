@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackgen.administration import record
 from stackgen.cli.interrupted import finish_interrupted
 from stackgen.cli.options import DURATION, StackFolderType, examples
 from stackgen.cli.passwords import GivenPassword, get_password, password_options
@@ -97,7 +96,9 @@ def command(
     with exclusive(folder):
         finish_interrupted(folder, settings)
         for kind in chosen:
-            _carry_out(folder, settings, plan(kind=kind))
+            rotation = plan(kind=kind)
+            carry_out(folder, settings, rotation)
+            say(f"rotated: {rotation.title}")
             # Now, for the next one may fail.
             if kind == "password" and not undo:
                 _tell_password(folder, settings, request.user, password)
@@ -129,16 +130,6 @@ def _refuse_mismatch(what: str, *, cert: Path | None, key: Path | None, keep_old
         raise click.UsageError("--user and the ways to give a password go with password or all")
     if keep_old is not None and what not in {"password", "http-secret", "ca", ALL}:
         raise click.UsageError("--keep-old goes with password, http-secret, ca or all")
-
-
-def _carry_out(folder: StackFolder, settings: StackSettings, rotation: Rotation) -> None:
-    try:
-        carry_out(folder, settings, rotation)
-    except StackgenError:
-        record(folder, "rotate", subject=rotation.title, result="refused, the old one is back")
-        raise
-    record(folder, "rotate", subject=rotation.title)
-    say(f"rotated: {rotation.title}")
 
 
 def _parse(arguments: tuple[str, ...], *, wants_kind: bool) -> tuple[str, StackFolder]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from stackgen.administration import record
 from stackgen.cli.interrupted import finish_interrupted
 from stackgen.cli.names import require_name
 from stackgen.cli.options import DURATION, examples, stack_argument
@@ -60,8 +60,8 @@ def add(folder: StackFolder, name: str, *, password_file: Path | None, password_
     with exclusive(folder):
         finish_interrupted(folder, settings)
         _require_absent(folder, name)  # another command may have been faster while the password was typed
-        carry_out(folder, settings, plan_password(folder, settings, name, password.text, now=time.time(), keep_old=0))
-    record(folder, "user-add", subject=name)
+        rotation = plan_password(folder, settings, name, password.text, now=time.time(), keep_old=0)
+        carry_out(folder, settings, replace(rotation, event="user-add", subject=name))
     say(f"added {name}")
     _show(password)
 
@@ -86,8 +86,7 @@ def passwd(
         finish_interrupted(folder, settings)
         require_user(folder, name)
         rotation = plan_password(folder, settings, name, password.text, now=time.time(), keep_old=keep_old)
-        carry_out(folder, settings, rotation)
-    record(folder, "user-passwd", subject=name)
+        carry_out(folder, settings, replace(rotation, event="user-passwd", subject=name))
     say(f"changed the password of {name}" + (f"; the old one is valid for {keep_old} s more" if keep_old else ""))
     _show(password)
 
@@ -104,7 +103,6 @@ def remove(folder: StackFolder, name: str) -> None:
     with exclusive(folder):
         finish_interrupted(folder, settings)
         carry_out(folder, settings, plan_removal(folder, settings, name))
-    record(folder, "user-remove", subject=name)
     say(f"removed {name}")
     if not load_users(folder).hashes:
         warn(f"there is no user left, so nobody can log in: {stackgen_line(folder, 'users', 'add', 'NAME')}")

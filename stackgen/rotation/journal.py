@@ -4,7 +4,8 @@
 2. Each step is carried out; each is one rename, and between any two the stack works.
 3. What must reload is told to (nginx), and who keeps a copy is given the new secret (Grafana); if that fails, the way
    back is carried out instead.
-4. The records are written, then the journal goes.
+4. The records and the line in the audit log are written, then the journal goes: killed between these two, the line is
+   there twice, never not at all.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from stackgen.administration import record
 from stackgen.errors import StackgenError, refusal
 from stackgen.losses import find_loss
 from stackgen.profiles import kept_secrets
@@ -34,7 +36,7 @@ class Rotation:
     """What is to be done. `back` undoes `steps` where the reload fails; `after` waits until it has succeeded.
 
     `hands_over` is the word for a secret of which a service keeps a copy, `remark` for whoever finishes it after an
-    interruption.
+    interruption. `event` is the act's name in the audit log, `subject` on whom or what, the title if empty.
     """
 
     title: str
@@ -45,6 +47,8 @@ class Rotation:
     after: tuple[Step, ...] = ()
     records: dict[str, Record | None] = field(default_factory=dict)
     remark: str = ""
+    event: str = "rotate"
+    subject: str = ""
 
 
 def carry_out(folder: StackFolder, settings: StackSettings, rotation: Rotation) -> None:
@@ -85,7 +89,7 @@ def _finish(folder: StackFolder, settings: StackSettings, rotation: Rotation) ->
     except ReloadError as error:
         for step in rotation.back:
             step.carry_out(folder.root)
-        _forget(folder)
+        _forget(folder, rotation, result="refused, the old one is back")
         raise StackgenError(
             f"{rotation.title}: {error}; the old one is back in force",
             hint=f"see: {compose_line(folder, 'logs', '--tail', '20', error.service)}",
@@ -94,7 +98,7 @@ def _finish(folder: StackFolder, settings: StackSettings, rotation: Rotation) ->
         step.carry_out(folder.root)
     save_records(folder, rotation.records)
     _prune(folder, settings)
-    _forget(folder)
+    _forget(folder, rotation, result="done")
 
 
 def _prune(folder: StackFolder, settings: StackSettings) -> None:
@@ -103,7 +107,8 @@ def _prune(folder: StackFolder, settings: StackSettings) -> None:
     authority_pair(folder).prune(folder.root, frozenset(keep))
 
 
-def _forget(folder: StackFolder) -> None:
+def _forget(folder: StackFolder, rotation: Rotation, *, result: str) -> None:
+    record(folder, rotation.event, subject=rotation.subject or rotation.title, result=result)
     folder.rotation_journal.unlink(missing_ok=True)
     sync_folder(folder.rotation_journal.parent)
 
@@ -118,17 +123,21 @@ def _to_json(rotation: Rotation) -> dict[str, object]:
         "after": [step.to_json() for step in rotation.after],
         "records": {what: record and asdict(record) for what, record in rotation.records.items()},
         "remark": rotation.remark,
+        "event": rotation.event,
+        "subject": rotation.subject,
     }
 
 
 _SHAPE: dict[str, type] = {
     "title": str, "steps": list, "back": list, "reloads": bool, "hands_over": str, "after": list, "records": dict,
-    "remark": str,
+    "remark": str, "event": str, "subject": str,
 }  # fmt: skip
+_OMITTED = {"hands_over": "", "remark": "", "event": "rotate", "subject": ""}
+"""What journals of former versions lack."""
 
 
 def _from_json(entry: object) -> Rotation:
-    values = read_shape({"hands_over": "", "remark": ""} | entry if isinstance(entry, dict) else entry, _SHAPE)
+    values = read_shape(_OMITTED | entry if isinstance(entry, dict) else entry, _SHAPE)
     if values["hands_over"] not in {"", *kept_secrets()}:
         raise ValueError("'hands_over' names no secret")
     steps, back, after = (tuple(map(step_from_json, values[name])) for name in ("steps", "back", "after"))

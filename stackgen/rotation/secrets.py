@@ -114,7 +114,8 @@ def plan_removal(folder: StackFolder, settings: StackSettings, user: str) -> Rot
     if user == settings.registry_admin_user:
         told = (folder.admin_password, folder.previous_password)
         steps += [Remove(place.relative_to(folder.root).as_posix()) for place in told]
-    return Rotation(f"removal of {user}", tuple(steps), records={record_of(user): None})
+    records: dict[str, Record | None] = {record_of(user): None}
+    return Rotation(f"removal of {user}", tuple(steps), records=records, event="user-remove", subject=user)
 
 
 def record_of(user: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +88,41 @@ def test_a_journal_that_nobody_understands_is_not_guessed_at(folder, stackgen, t
     folder.rotation_journal.rename(folder.rotation_journal.with_suffix(".broken"))
     stackgen("rotate", "tls", "mystack")
     assert_works(folder)
+
+
+@pytest.mark.parametrize(
+    ("plan", "event", "subject"),
+    [
+        (lambda *stack: plan_removal(*stack, "admin"), "user-remove", "admin"),
+        (lambda *stack: plans(*stack)["http-secret"], "rotate", "http secret"),
+        (lambda *stack: replace(plans(*stack)["password"], event="user-add", subject="eve"), "user-add", "eve"),
+    ],
+)
+def test_an_act_that_another_command_finishes_has_its_line_in_the_audit_log(folder, stackgen, plan, event, subject):
+    """The journal knows what it was: a kill hides nothing."""
+    rotation = plan(folder, load_settings(folder))
+    folder.rotation_journal.write_text(json.dumps(journal._to_json(rotation)))
+    stackgen("rotate", "tls", "mystack")
+    lines = [json.loads(line) for line in folder.audit_log.read_text().splitlines()]
+    told = [(line["event"], line["subject"], line["result"]) for line in lines]
+    assert told[0] == (event, subject, "done")
+    assert told[1:] == [("rotate-resumed", rotation.title, "done"), ("rotate", "TLS key and certificate", "done")]
+
+
+def test_an_act_that_is_killed_as_its_journal_goes_is_in_the_audit_log(folder, monkeypatch):
+    """The line comes first."""
+    settings = load_settings(folder)
+    unlink = Path.unlink
+
+    def killed(path, *, missing_ok=False):
+        if path == folder.rotation_journal:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        journal.carry_out(folder, settings, plan_removal(folder, settings, "admin"))
+    assert '"user-remove"' in folder.audit_log.read_text()
 
 
 @pytest.mark.parametrize(
