@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -117,6 +118,15 @@ def issue(authority: Pair, hosts: Iterable[str], *, now: dt.datetime) -> Pair:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
     )
     return Pair(key, builder.sign(authority.key, hashes.SHA256()))
+
+
+def is_issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Whether an authority issued a certificate, by name and signature."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def covers(certificate: x509.Certificate, host: str) -> bool:

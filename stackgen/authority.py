@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -10,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from registry_app import issuing
 from stackgen.certificate_pair import Fault, FaultKind
 from stackgen.errors import StackgenError, refusal
-from stackgen.secret_files import PRIVATE, PUBLIC, ensure_folder, is_gone, put_file
-from stackgen.shell import stackgen_line
+from stackgen.secret_files import PRIVATE, PUBLIC, ensure_folder, is_lost, put_file
+from stackgen.shell import shell_line, stackgen_line
+from stackgen.writing import write_text
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -43,15 +45,55 @@ def was_made(folder: StackFolder, certs: Path) -> bool:
     """Whether there is, or once was, an authority of the stack's."""
     if not folder.is_stack():
         return False
-    chain = certs / "fullchain.pem"
-    return folder.authority.exists() or (certs / "ca.crt").exists() or any(map(issuing.is_local, _read(chain)))
+    traces = (folder.authority_made, folder.authority, certs / "ca.crt")
+    return any(path.exists() for path in traces) or any(map(issuing.is_local, _read(certs / "fullchain.pem")))
+
+
+def keep_witness(folder: StackFolder) -> None:
+    """Remembers that there is an authority, so that it is missed where all of it is lost at once."""
+    if not folder.authority_made.exists():
+        folder.state.mkdir(parents=True, exist_ok=True)
+        write_text(folder.authority_made, "This stack has had an authority of its own: clients may trust it.\n")
+
+
+def find_strangers(folder: StackFolder, certs: Path, chain: tuple[x509.Certificate, ...]) -> tuple[Fault, ...]:
+    """What is of another authority than the one whose key is here: the certificate that is served, or a copy of ours.
+
+    None where there is no authority, or it may not be looked at: that is told by `find_authority_fault`.
+    """
+    try:
+        authority = _find(folder, certs)
+    except (OSError, ValueError, TypeError):
+        return ()
+    if authority is None:
+        return ()
+    ours, copies = authority.certificate, (_certificate(folder), certs / "ca.crt")
+    if chain and not issuing.is_issued(chain[0], ours):
+        if any(issuing.is_issued(chain[0], one) for one in _read(certs / "ca.crt")):
+            why = f"is of another authority than the one that issued {certs / 'fullchain.pem'}"
+            return (Fault(FaultKind.FOREIGN, _key(folder), why, _renewal(folder)),)
+        renew = f"{stackgen_line(folder, 'rotate', 'tls')} (or, if the files are yours: TLS=own)"
+        why = "was not issued by the stack's own authority, which is the one that clients trust"
+        return (Fault(FaultKind.FOREIGN, certs / "fullchain.pem", why, renew),)
+    return tuple(
+        _as_other(folder, path) for path in copies if not is_lost(path) and _readable(path) and ours not in _read(path)
+    )
+
+
+def _as_other(folder: StackFolder, path: Path) -> Fault:
+    put_back = f"{shell_line('rm', path)} && {stackgen_line(folder, 'render')}"
+    return Fault(FaultKind.FOREIGN, path, "does not hold the certificate of the stack's authority", put_back)
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK)
 
 
 def find_missing_copies(folder: StackFolder, certs: Path) -> tuple[Path, ...]:
     """The places where the authority's certificate is missing, and can be written."""
     if find_authority_fault(folder, certs) is not None:
         return ()
-    return tuple(path for path in (_certificate(folder), certs / "ca.crt") if is_gone(path))
+    return tuple(path for path in (_certificate(folder), certs / "ca.crt") if is_lost(path))
 
 
 def load_authority(folder: StackFolder, certs: Path) -> issuing.Pair:
@@ -78,7 +120,7 @@ def ensure_authority(folder: StackFolder, certs: Path, *, now: dt.datetime) -> i
         put_file(_key(folder), authority.key_pem, mode=PRIVATE)
         put_file(_certificate(folder), authority.certificate_pem, mode=PUBLIC)
     for path in (_certificate(folder), certs / "ca.crt"):
-        if is_gone(path):
+        if is_lost(path):
             put_file(path, authority.certificate_pem, mode=PUBLIC)
     return authority
 

@@ -47,6 +47,8 @@ class FaultKind(Enum):
     EXPOSED = auto()
     LOST = auto()
     """The authority that would issue the next certificate."""
+    FOREIGN = auto()
+    """Of another authority than the stack's own: who trusts this one is turned away."""
 
     @property
     def stops_a_server(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from registry_app import issuing
 from registry_app.regular_files import STORE, read_named
 from stackgen import certificate_memory, hosts
-from stackgen.authority import ensure_authority, find_authority_fault, find_missing_copies
+from stackgen.authority import ensure_authority, find_authority_fault, find_missing_copies, find_strangers, keep_witness
 from stackgen.certificate_pair import (
     ENDING,
     WORRIES,
@@ -79,6 +79,8 @@ def ensure_certificates(
         authority = ensure_authority(folder, certs, now=now())
         if verdict.reason:
             _issue(folder, settings, authority, now=now())
+    if settings.tls == "local" and FaultKind.LOST not in {worry.kind for worry in verdict.worries}:
+        keep_witness(folder)
     if not verdict.worries:
         _remember(folder, settings)
     return verdict
@@ -99,7 +101,8 @@ def judge(folder: StackFolder, settings: StackSettings, now: dt.datetime) -> Ver
             tuple(fault for fault in faults if fault.kind in stopping),
             tuple(fault for fault in faults if fault.kind not in stopping),
         )
-    stopping, reason = {FaultKind.UNUSABLE, FaultKind.MISMATCH}, [one.text for one in faults if one.kind in _RENEWED]
+    reason = [one.text for one in faults if one.kind in _RENEWED]
+    stopping = {FaultKind.UNUSABLE, FaultKind.MISMATCH, FaultKind.FOREIGN}
     if reason:
         stopping.add(FaultKind.LOST)  # there is nobody to issue what is needed
     return Verdict(
@@ -119,8 +122,13 @@ def find_stack_faults(folder: StackFolder, settings: StackSettings, now: dt.date
     faults = find_faults(stack_pair(folder, settings), settings.host, now=now)
     if settings.tls == "own":
         return faults
-    lost = find_authority_fault(folder, folder.resolve(settings.certs_dir))
-    return (*(_as_local(folder, fault, lost) for fault in faults), *((lost,) if lost else ()))
+    certs = folder.resolve(settings.certs_dir)
+    lost = find_authority_fault(folder, certs)
+    found = tuple(_as_local(folder, fault, lost) for fault in faults)
+    if lost is not None:
+        return (*found, lost)
+    broken = any(fault.kind.stops_a_server for fault in faults)
+    return (*found, *find_strangers(folder, certs, () if broken else load_chain(stack_pair(folder, settings))))
 
 
 def _as_local(folder: StackFolder, fault: Fault, lost: Fault | None) -> Fault:

@@ -136,6 +136,11 @@ class StackFolder:
         return self.state / "certificate.json"
 
     @property
+    def authority_made(self) -> Path:
+        """Exists since the stack has had an authority of its own, which clients may trust."""
+        return self.state / "authority"
+
+    @property
     def rotation_journal(self) -> Path:
         """Exists while a secret is being changed."""
         return self.state / "rotation.json"

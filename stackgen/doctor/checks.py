@@ -238,6 +238,7 @@ _FAULTS = {
     FaultKind.ENDING: Kind.CERTIFICATE_ENDING,
     FaultKind.EXPOSED: Kind.SECRET_OPEN,
     FaultKind.LOST: Kind.AUTHORITY_LOST,
+    FaultKind.FOREIGN: Kind.CERTIFICATE_FOREIGN,
 }
 
 
@@ -248,7 +249,8 @@ def check_certificates(certificates: facts.Certificates, host: str) -> Iterator[
     if not certificates.chain or any(fault.kind.stops_a_server for fault in certificates.faults):
         return
     leaf, place, found = certificates.chain[0], certificates.place, {fault.kind for fault in certificates.faults}
-    if FaultKind.DISORDER not in found and not is_anchored(certificates.chain, certificates.anchors):
+    told = found & {FaultKind.DISORDER, FaultKind.FOREIGN, FaultKind.LOST}
+    if not told and not is_anchored(certificates.chain, certificates.anchors):
         yield Finding(
             Kind.CERTIFICATE_CHAIN,
             place,

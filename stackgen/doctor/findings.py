@@ -46,6 +46,7 @@ class Kind(Enum):
     CERTIFICATE_ENDING = Severity.WARNING, "the certificate ends soon"
     CERTIFICATE_CHAIN = Severity.WARNING, "the certificate's chain leads to no authority known here"
     CERTIFICATE_SERVED = Severity.WARNING, "another certificate is served than the one in the folder"
+    CERTIFICATE_FOREIGN = Severity.ERROR, "the certificate is not of the stack's own authority"
     AUTHORITY_LOST = Severity.WARNING, "the stack can't renew its certificate: its authority is lost"
     ENGINE_DISTRUSTS = Severity.WARNING, "an engine here does not trust the certificate"
     ENGINE_INSECURE = Severity.WARNING, "the engine does not check the certificate at all"

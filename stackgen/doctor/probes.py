@@ -154,11 +154,14 @@ def _own_addresses() -> frozenset[str]:
 def probe_certificates(folder: StackFolder, settings: StackSettings, *, now: dt.datetime) -> facts.Certificates:
     """CERTS_DIR, the authorities known here, and what a running stack serves."""
     pair = stack_pair(folder, settings)
+    certs = folder.resolve(settings.certs_dir)
+    # Either copy will do: where one is missing or empty, render puts it back.
+    own = [one for place in (folder.authority, certs) for one in load_certificates(place / "ca.crt")]
     return facts.Certificates(
         str(pair.chain.path),
         faults=find_stack_faults(folder, settings, now),
         chain=load_chain(pair),
-        anchors=(*system_authorities(), *load_certificates(folder.authority / "ca.crt")),
+        anchors=(*system_authorities(), *own),
         served=_served(settings),
     )
 

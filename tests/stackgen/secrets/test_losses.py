@@ -199,6 +199,7 @@ def test_the_authoritys_certificate_is_put_back_from_any_copy(stackgen, folder, 
 def test_a_stack_that_issues_its_own_certificates_from_now_on_gets_an_authority(stackgen, folder):
     """TLS=own before: there never was one."""
     shutil.rmtree(folder.authority)
+    folder.authority_made.unlink()
     (folder.root / "certs/ca.crt").unlink()
     chain = folder.root / "certs/fullchain.pem"
     chain.write_bytes(chain.read_bytes().partition(b"-----END CERTIFICATE-----\n")[0] + b"-----END CERTIFICATE-----\n")
