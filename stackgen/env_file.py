@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from stackgen.folder import StackFolder
 
 # Variables that users of Compose set in `.env` and that are near some of ours.
-_OF_OTHERS = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|BUILDX)_\w+|(HTTPS?|NO|ALL|FTP)_PROXY|TZ|PATH")
+_OF_COMPOSE = (
+    "ANSI|API_VERSION|BAKE|CONVERT_WINDOWS_PATHS|DISABLE_ENV_FILE|DOCKER_CLI_BUILD|ENV_FILES|EXPERIMENTAL|FILE|"
+    "HTTP_TIMEOUT|IGNORE_ORPHANS|MENU|PARALLEL_LIMIT|PATH_SEPARATOR|PROGRESS|REMOVE_ORPHANS|STATUS_STDOUT"
+)
+_OF_OTHERS = re.compile(rf"COMPOSE_({_OF_COMPOSE})|(DOCKER|BUILDKIT|BUILDX)_\w+|(HTTPS?|NO|ALL|FTP)_PROXY|TZ|PATH")
 _ALIKE = 0.82
 MOST_PROBLEMS = 100
 """Of more than that nobody reads on: it is another kind of file."""

@@ -113,3 +113,11 @@ def test_a_storage_folder_behind_a_link_is_taken(stackgen, tmp_path):
     (tmp_path / "images").symlink_to("disk")
     stackgen("init", "s", "--yes", "--storage-dir", tmp_path / "images")
     assert StackFolder(tmp_path / "s").is_stack()
+
+
+def test_an_authority_that_no_image_can_be_built_with_is_an_error_of_env(stackgen, folder):
+    """With its line, as every other one."""
+    folder.env.write_text(folder.env.read_text() + "BUILD_EXTRA_CA=/nope\n")
+    line = len(folder.env.read_text().splitlines())
+    told = stackgen("validate", folder.root, code=1).stderr
+    assert f"line {line}: BUILD_EXTRA_CA /nope can't be read" in told

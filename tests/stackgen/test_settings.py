@@ -270,3 +270,12 @@ def test_variables_of_others_are_left_alone():
 def test_the_printed_name_is_one_that_docker_takes_for_a_registry(lines, authority):
     """A name without a dot or a port would mean a folder of Docker Hub."""
     assert read_settings(lines).settings.authority == authority
+
+
+@pytest.mark.parametrize("name", ["COMPOSE_PROFILE", "COMPOSE_PROJECT", "COMPOSE_PROJECTNAME"])
+def test_a_name_of_composes_that_compose_does_not_know_is_a_slip(name):
+    """What Compose does know is left to it, near as it may be."""
+    (problem,) = read_settings(f"SERVICE_DOMAIN=a.example\n{name}=observability\n").problems
+    assert (problem.line, problem.name) == (2, name)
+    assert "did you mean COMPOSE_PRO" in problem.reason
+    assert read_settings("SERVICE_DOMAIN=a.example\nCOMPOSE_FILE=a.yaml\n").foreign == ("COMPOSE_FILE",)
