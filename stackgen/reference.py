@@ -100,8 +100,12 @@ def commands_page() -> str:
 
     parts = ["# Commands\n\nWhat `stackgen COMMAND --help` prints.\n"]
 
+    help_options = group.context_settings["help_option_names"]
+
     def describe(command: click.Command, path: str) -> None:
-        with click.Context(command, info_name=path, terminal_width=96, max_content_width=96) as context:
+        with click.Context(
+            command, info_name=path, terminal_width=96, max_content_width=96, help_option_names=help_options
+        ) as context:
             parts.append(f"\n## {path}\n\n```text\n{command.get_help(context)}\n```\n")
             if isinstance(command, click.Group):
                 for name in command.list_commands(context):

@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="First steps: stackgen init mystack && cd mystack && docker compose up -d --wait",
+    epilog="\b\nFirst steps:\n  stackgen init mystack && cd mystack && docker compose up -d --wait",
 )
 @click.version_option(__version__, "-V", "--version", message="stackgen %(version)s")
 def group() -> None:

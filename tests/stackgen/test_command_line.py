@@ -4,6 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
+
+from stackgen.cli import group
+from stackgen.reference import commands_page
 
 HEAVY = ("pydantic", "jinja2", "yaml", "cryptography", "bcrypt", "falcon", "gunicorn", "prometheus_client")
 
@@ -38,3 +42,14 @@ def test_every_command_loads_and_explains_itself(stackgen):
     for name, (_, summary) in COMMANDS.items():
         assert stackgen(name, "--help").stdout.startswith(f"Usage: stackgen {name}")
         assert summary.endswith(".")
+
+
+def test_the_first_steps_of_help_can_be_pasted_from_80_columns():
+    """They stand on one line."""
+    told = CliRunner().invoke(group, ["--help"], terminal_width=80).output
+    assert " stackgen init mystack && cd mystack && docker compose up -d --wait\n" in told
+
+
+def test_the_page_of_commands_shows_the_help_that_is_printed():
+    """Both names of the option."""
+    assert "-h, --help" in commands_page()
