@@ -123,6 +123,11 @@ def compose(folder: StackFolder, *arguments: str, given: str = "", seconds: floa
     return ask("compose", *arguments, cwd=folder.root, given=given, seconds=seconds)
 
 
+def run_compose(folder: StackFolder, *arguments: str) -> bool:
+    """Runs `docker compose` for a stack with its output where ours goes; whether it succeeded."""
+    return subprocess.run(["docker", "compose", *arguments], cwd=folder.root, check=False).returncode == 0
+
+
 def show_compose(folder: StackFolder, *arguments: str) -> bool:
     """Runs `docker compose` for a stack with its output on standard error; whether it succeeded."""
     # Not on standard output: whoever reads that may go away, and the stack shall come up all the same.

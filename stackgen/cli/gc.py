@@ -44,7 +44,7 @@ def command(*, folder: StackFolder, dry_run: bool, delete_untagged: bool, quiet:
     if folder.embedded_config.is_file() and "registry" not in running_services(folder):
         done = subprocess.run([*_EMBEDDED, *chosen, folder.embedded_config], check=False).returncode == 0
     else:
-        done = docker.show_compose(folder, *_into_container(folder, settings), *_COLLECT, *chosen, _CONFIG)
+        done = docker.run_compose(folder, *_into_container(folder, settings), *_COLLECT, *chosen, _CONFIG)
     if not dry_run:
         record(folder, "gc", subject=" ".join(chosen) or "unneeded blobs", result="done" if done else "failed")
     if not done:
