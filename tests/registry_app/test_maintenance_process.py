@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import time
@@ -111,13 +112,16 @@ def test_a_run_ends_with_its_worker_however_that_ends(storage, settings, tmp_pat
     assert last_run(storage, "scrub") is None
 
 
-def test_an_error_of_the_disk_does_not_end_the_schedule(storage, settings, tmp_path):
+def test_an_error_of_the_system_does_not_end_the_schedule(storage, settings, tmp_path):
     """The worker tells it, and looks again."""
-    storage.layout.run("gc").mkdir(parents=True)
     log = tmp_path / "log"
-    with a_worker(settings, log):
-        wait_until(lambda: b"maintenance could not begin, it is tried again: Is a directory" in log.read_bytes())
-        storage.layout.run("gc").rmdir()
+    with a_worker(settings, log) as worker:
+        wait_until(lambda: last_run(storage, "gc"))
+        before = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        wait_until(lambda: b"maintenance could not begin, it is tried again: Too many open files" in log.read_bytes())
+        storage.layout.run("gc").unlink()
+        resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, before)
         wait_until(lambda: last_run(storage, "gc"))
 
 
