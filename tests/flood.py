@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONNECTIONS = 40
-GIVES_UP = 60.0
+GIVES_UP = 180.0
 
 
 @dataclass(slots=True)

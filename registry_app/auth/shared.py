@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from registry_app.auth.returning import TurnedAway
+from registry_app.byte_locks import unlock, wait_for_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,8 @@ SHARE = 0.1
 """Of one core's time, for those who come back amid a flood."""
 
 _TIME = struct.Struct("<d")
+_DOORS = 8
+"""The bytes from here on are the doors before the turns."""
 
 
 class SharedLogins:
@@ -55,7 +58,7 @@ class SharedLogins:
         self._proven[place : place + FINGERPRINT] = fingerprint
 
     def turn(self) -> AbstractContextManager[None]:
-        """For one worker at a time. A worker that dies gives its turn up: the lock belongs to the process."""
+        """For one worker at a time. A worker that dies gives its turn up: its open file holds the lock."""
         return self._alone(0)
 
     @contextmanager
@@ -72,11 +75,16 @@ class SharedLogins:
 
     @contextmanager
     def _alone(self, byte: int) -> Iterator[None]:
-        fcntl.lockf(self._turns, fcntl.LOCK_EX, 1, byte)
+        # Of an open file of its own, not of the process, whose locks the kernel would see crossing each other.
+        turns = os.open(f"/proc/self/fd/{self._turns}", os.O_RDWR | os.O_CLOEXEC)
         try:
+            # Whoever waits holds the door, or one that comes again and again would always be there first.
+            wait_for_lock(turns, fcntl.F_WRLCK, _DOORS + byte)
+            wait_for_lock(turns, fcntl.F_WRLCK, byte)
+            unlock(turns, _DOORS + byte)
             yield
         finally:
-            fcntl.lockf(self._turns, fcntl.LOCK_UN, 1, byte)
+            os.close(turns)
 
     def _place(self, fingerprint: bytes) -> int:
         return int.from_bytes(fingerprint[:4], "big") % PLACES * FINGERPRINT

@@ -8,9 +8,9 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from registry_app.byte_locks import try_lock
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.gc.runs import record_run
-from registry_app.storage.locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

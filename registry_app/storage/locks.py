@@ -8,15 +8,14 @@ Who takes several takes them in this order, so that nobody waits in a circle: re
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
-import struct
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from registry_app.byte_locks import try_lock, unlock
 from registry_app.errors import ErrorCode, RegistryError
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ _DIGESTS, _REPOSITORIES, _TAGS, _PARITIES, _COLLECTOR = (_SHARDS * part for part
 _LONGEST_PAUSE = 0.02
 _SWEEP_PATIENCE = 0.1
 _SLICE = 0.003  # seconds; shorter ones cost a busy machine more than they save
-_BUSY = frozenset({errno.EAGAIN, errno.EACCES})
 
 
 class Locks:
@@ -120,7 +118,7 @@ class Locks:
                 self._take(descriptor, fcntl.F_RDLCK, place)
                 if read_epoch() == epoch:
                     break
-                _set(descriptor, fcntl.F_UNLCK, place)
+                unlock(descriptor, place)
             yield epoch
 
     def wait_for_epoch(self, epoch: int) -> None:
@@ -169,7 +167,7 @@ class SweepLocks:
         try:
             yield True
         finally:
-            _set(self._descriptor, fcntl.F_UNLCK, place)
+            unlock(self._descriptor, place)
             self.longest = max(self.longest, time.monotonic() - taken)
 
 
@@ -182,22 +180,6 @@ def _try_for(descriptor: int, kind: int, place: int, *, patience: float) -> bool
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
     return True
-
-
-def try_lock(descriptor: int, kind: int, place: int) -> bool:
-    """Takes a lock on one byte of an open file, if nobody holds one that excludes it."""
-    try:
-        _set(descriptor, kind, place)
-    except OSError as error:
-        if error.errno in _BUSY:
-            return False
-        raise
-    return True
-
-
-def _set(descriptor: int, kind: int, place: int) -> None:
-    # struct flock of 64-bit Linux: type, whence, start, length, process (0 for this kind of lock)
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("@hhqqi4x", kind, os.SEEK_SET, place, 1, 0))
 
 
 def _shard(text: str) -> int:

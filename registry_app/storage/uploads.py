@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from registry_app.byte_locks import try_lock
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.oci.digests import CANONICAL, Digest
 from registry_app.storage.failures import failures_told
 from registry_app.storage.files import LINK_MODE, LostWriteError, sync_data, write_all
-from registry_app.storage.locks import try_lock
 from registry_app.storage.receiving import CHUNK, ByteStream, RunningHash, receive
 
 if TYPE_CHECKING:

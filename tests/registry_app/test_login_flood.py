@@ -38,8 +38,6 @@ def front(tmp_path_factory):
         yield nginx
 
 
-# Known and open: now and then the flood never fills the queue, and the wait for the first 429 ends without one.
-@pytest.mark.xfail(strict=False, reason="one run in three waits in vain for the first 429")
 @pytest.mark.parametrize(
     ("names", "users", "rate"),
     [

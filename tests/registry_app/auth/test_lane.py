@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import mmap
 import os
 import signal
 import threading
 import time
 
+import bcrypt
 import pytest
 
 from registry_app.auth.failures import Standing
@@ -171,6 +174,31 @@ def test_workers_take_turns_and_a_dead_one_gives_its_turn_up():
     os.waitpid(child, 0)
     assert got.wait(5)
     waiting.join(5)
+
+
+def test_a_worker_with_much_to_check_lets_the_others_have_their_turns():
+    """It comes again at once, while one that waits has to wake up first: that one would wait for a whole spray."""
+    shared, others, salt = SharedLogins(), mmap.mmap(-1, 4096), bcrypt.gensalt(8)
+
+    def check():
+        with shared.turn():
+            bcrypt.hashpw(b"guess", salt)
+
+    child = os.fork()
+    if not child:
+        for turn in itertools.count():
+            check()
+            others[turn] = 1
+    try:
+        while not others[0]:
+            time.sleep(0.01)
+        before = others[:].count(1)
+        for _ in range(60):
+            check()
+        assert 58 <= others[:].count(1) - before <= 62
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_those_who_came_back_get_a_part_of_one_core():

@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from registry_app.byte_locks import try_lock
 from registry_app.errors import ErrorCode
 from registry_app.gc.collection import collect, plan_collection
 from registry_app.gc.observers import Progress, Silent, Telling
@@ -19,7 +20,6 @@ from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository, Tag
 from registry_app.storage import open_storage
 from registry_app.storage.listings import version_of
-from registry_app.storage.locks import try_lock
 from tests.registry_app.storage.pushing import (
     APP,
     body_of,
