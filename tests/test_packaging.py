@@ -113,8 +113,9 @@ def test_the_installed_wheel_makes_a_stack(wheel, tmp_path):
 
 def _rendered_by_the_checkout(tmp_path):
     """compose.yaml for the same settings, from this checkout."""
-    other = tmp_path / "again"
-    other.mkdir()
+    # Not beside the first one: init refuses a stack whose neighbour is the same Compose project.
+    other = tmp_path / "checkout/stack"
+    other.mkdir(parents=True)
     shutil.copy(tmp_path / "stack/.env", other / ".env")
     subprocess.run([sys.executable, "-m", "stackgen", "init", other], cwd=ROOT, check=True, capture_output=True)
     return (other / "compose.yaml").read_text()
