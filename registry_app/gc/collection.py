@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
+    from registry_app.gc.observers import Observer
     from registry_app.gc.plan import Decision, Policy, RepositorySnapshot
-    from registry_app.gc.report import Observer
     from registry_app.oci.digests import Digest
     from registry_app.oci.names import Repository
     from registry_app.storage import Storage

@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from registry_app.oci.names import Repository
 
 
-class Silent:
-    """Watches without a word."""
+class Observer:
+    """Is told each decision as it is made; this one says nothing."""
 
     def manifest(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
-        """Says nothing."""
+        """What becomes of a manifest."""
 
     def marked(self, repository: Repository, digest: Digest) -> None:
-        """Says nothing."""
+        """A blob that a manifest needs."""
 
     def link(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
-        """Says nothing."""
+        """What becomes of a layer link that no manifest needs."""
 
     def planned(self, report: Report) -> None:
-        """Says nothing."""
+        """Everything is marked; the sweep of blobs begins."""
 
     def blob(self, digest: Digest, *, kept: bool, reason: str) -> None:
-        """Says nothing."""
+        """What becomes of a blob that nothing needs."""
 
     def upload(self, repository: Repository, upload: str) -> None:
-        """Says nothing."""
+        """An upload that goes."""
 
 
-class Progress:
+class Progress(Observer):
     """Tells now and then how far a collection is: after `every` seconds, then again after as many."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Progress:
             self._say(text())
 
 
-class Telling:
+class Telling(Observer):
     """Tells each decision in the lines of upstream's garbage collector, with the reason where something stays."""
 
     def __init__(self, say: Callable[[str], None]) -> None:

@@ -1,13 +1,8 @@
-"""What a collection did, and who is told while it does it."""
+"""What a collection did."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from registry_app.oci.digests import Digest
-    from registry_app.oci.names import Repository
 
 _SUMMARY = (
     "started",
@@ -51,25 +46,3 @@ class Report:
     def summary(self, result: str) -> dict[str, object]:
         """What is kept of it for metrics and pages; `result` is ok or failed."""
         return {"result": result, **{name: getattr(self, name) for name in _SUMMARY}}
-
-
-class Observer(Protocol):
-    """Is told each decision as it is made."""
-
-    def manifest(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
-        """What becomes of a manifest."""
-
-    def marked(self, repository: Repository, digest: Digest) -> None:
-        """A blob that a manifest needs."""
-
-    def link(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
-        """What becomes of a layer link that no manifest needs."""
-
-    def planned(self, report: Report) -> None:
-        """Everything is marked; the sweep of blobs begins."""
-
-    def blob(self, digest: Digest, *, kept: bool, reason: str) -> None:
-        """What becomes of a blob that nothing needs."""
-
-    def upload(self, repository: Repository, upload: str) -> None:
-        """An upload that goes."""

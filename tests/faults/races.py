@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from registry_app.gc.collection import collect
-from registry_app.gc.observers import Silent
+from registry_app.gc.observers import Observer
 from registry_app.gc.plan import Policy
 from registry_app.storage import open_storage
 from tests.faults.client import FAILURES, Client, RefusedError, digest_of, make_image
@@ -75,7 +75,7 @@ def collect_often(root, count):
     storage, policy = open_storage(root), Policy(grace=0, trash=30, untagged=True)
     for number in range(count):
         ordinary = number % 2 == 0 or not _go_first()
-        report = collect(storage, policy, Silent())
+        report = collect(storage, policy, Observer())
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         told = {"removed blobs": report.removed_blobs, "removed manifests": report.removed_manifests}
         print(json.dumps({**told, "longest lock": report.longest_lock, "ordinary": ordinary}), flush=True)

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 
 from registry_app.gc.collection import collect
-from registry_app.gc.observers import Silent
+from registry_app.gc.observers import Observer
 from registry_app.gc.plan import Policy
 from registry_app.storage import open_storage
 from tests.faults.client import FAILURES, Client, RefusedError, make_image
@@ -82,7 +82,7 @@ def _room_comes_back(made, running, client, ledger):
     if status != 202:
         yield f"DELETE on a full disk answers {status} {body[:200]!r}"
     before = os.statvfs(made.mount).f_bavail
-    report = collect(open_storage(made.mount, reserve_bytes=1 << 30), Policy(grace=0), Silent())
+    report = collect(open_storage(made.mount, reserve_bytes=1 << 30), Policy(grace=0), Observer())
     if not report.removed_blobs or os.statvfs(made.mount).f_bavail <= before:
         yield f"a collection on a full disk frees nothing: {report}"
     yield from ledger.problems(running.port)
@@ -155,7 +155,7 @@ def clock_jumps(folder, *, count, seed):
                 days = pick.choice([-1, 0, 1])
                 skew.write_text(str(days * 86400))
                 clock = lambda d=days: time.time() + d * 86400  # noqa: E731
-                collect(open_storage(root, clock=clock), Policy(grace=60, trash=3600, untagged=True), Silent())
+                collect(open_storage(root, clock=clock), Policy(grace=60, trash=3600, untagged=True), Observer())
                 outcome.counts["jumps"] += 1
                 time.sleep(0.15)
             for thread in threads:

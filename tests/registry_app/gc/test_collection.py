@@ -12,7 +12,7 @@ import pytest
 from registry_app.byte_locks import try_lock
 from registry_app.errors import ErrorCode
 from registry_app.gc.collection import collect, plan_collection
-from registry_app.gc.observers import Progress, Silent, Telling
+from registry_app.gc.observers import Observer, Progress, Telling
 from registry_app.gc.plan import Policy
 from registry_app.gc.runs import last_run
 from registry_app.gc.schedule import Schedule, run_due
@@ -38,7 +38,7 @@ UNTAGGED = Policy(grace=0, trash=3600, untagged=True)
 
 def run(storage, policy=NOW):
     """One collection."""
-    return collect(storage, policy, Silent())
+    return collect(storage, policy, Observer())
 
 
 def is_stored(storage, content):
@@ -193,7 +193,7 @@ def test_an_index_takes_back_everything_below_it(storage):
     assert storage.blobs.stat(APP, Digest.of(b"deep")).size == 4
 
 
-class Pushing(Silent):
+class Pushing(Observer):
     """Pushes something at a moment of the collection."""
 
     def __init__(self, act):
@@ -222,7 +222,7 @@ def test_a_tag_set_during_the_collection_keeps_its_index_and_all_in_it(storage):
     push_document(storage, index(child))
     done = []
 
-    class TagsAtFirst(Silent):
+    class TagsAtFirst(Observer):
         def manifest(self, repository, digest, *, kept, reason):
             if not done:
                 done.append(push_document(storage, index(child), "late"))
@@ -387,7 +387,7 @@ def test_only_one_collection_runs(storage):
 def test_a_collection_that_was_killed_leaves_nothing_to_repair(storage):
     """The next one begins a new epoch, and pushes go on in between."""
 
-    class Killed(Silent):
+    class Killed(Observer):
         def planned(self, report):
             raise KeyboardInterrupt
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.gc.collection import collect
-from registry_app.gc.observers import Silent
+from registry_app.gc.observers import Observer
 from registry_app.gc.plan import Policy
 from registry_app.oci.digests import Digest
 from registry_app.oci.manifests import parse_manifest
@@ -132,12 +132,12 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def collect_with_grace(self):
-        collect(self.store, Policy(grace=3600, untagged=True), Silent())
+        collect(self.store, Policy(grace=3600, untagged=True), Observer())
 
     @rule()
     def collect_without_grace(self):
         """What no manifest needs may go; the model forgets what is out of reach, and nothing else does."""
-        collect(self.store, Policy(grace=0, trash=0), Silent())
+        collect(self.store, Policy(grace=0, trash=0), Observer())
         for repository in REPOSITORIES:
             needed = set().union(*(self._contents_of(body) for body in self.manifests[repository].values()))
             self.blobs[repository] &= needed
