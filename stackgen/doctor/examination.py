@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stackgen import stack
 from stackgen.certificates import judge
 from stackgen.diffing import CHANGING
-from stackgen.doctor import checks, probes
+from stackgen.doctor import certificate_checks, engine_checks, folder_checks, host_checks, probes
 from stackgen.doctor.findings import Finding, Kind
 from stackgen.embedded import find_embedded
 from stackgen.env_file import load_settings
@@ -75,14 +75,14 @@ def examine(folder: StackFolder, *, environ: Mapping[str, str]) -> tuple[Finding
         settings = load_settings(folder)
     except StackgenError as error:
         wrong = Finding(Kind.SETTINGS_INVALID, str(folder.env), error.message, error.hint)
-        return (wrong, *checks.check_docker(docker))
+        return (wrong, *engine_checks.check_docker(docker))
     patient = meet(folder, settings, docker)
     return (*examine_engine(patient), *examine_stack(patient), *_examine_host(patient))
 
 
 def examine_engine(patient: Patient) -> Iterator[Finding]:
     """What is wrong with Docker, where the stack needs it."""
-    for finding in checks.check_docker(patient.docker):
+    for finding in engine_checks.check_docker(patient.docker):
         if not (patient.without_docker and finding.kind in NO_ENGINE):
             yield finding
 
@@ -92,40 +92,42 @@ def examine_stack(patient: Patient) -> Iterator[Finding]:
     folder, settings = patient.folder, patient.settings
     yield from _examine_render(folder, settings)
     losses = find_losses(folder)
-    yield from checks.check_losses(losses)
+    yield from folder_checks.check_losses(losses)
     expected = probes.expected_services(folder) if patient.in_containers else frozenset[str]()
     up = compose_line(folder, "up", "-d", "--wait")
-    yield from checks.check_services(patient.services, expected, patient.embedded, up=up)
+    yield from engine_checks.check_services(patient.services, expected, patient.embedded, up=up)
     certificates = probes.probe_certificates(folder, settings, now=dt.datetime.now(dt.UTC))
     if not patient.in_containers:
         # Whoever answers on the port then is somebody else, or serves on another one.
         certificates = replace(certificates, served=None)
-    yield from checks.check_certificates(certificates, settings.host)
+    yield from certificate_checks.check_certificates(certificates, settings.host)
     disk = probes.probe_disk(folder, settings, patient.docker, without_docker=patient.without_docker)
-    yield from checks.check_disk(disk) if disk is not None else ()
+    yield from host_checks.check_disk(disk) if disk is not None else ()
     unusable = {str(loss.file) for loss in losses}  # another mode would not help them
     files = (file for file in probes.probe_files(folder, settings) if file.path not in unusable)
-    yield from checks.check_files(files, group=settings.secrets_gid)
-    yield from checks.check_first_password(
+    yield from folder_checks.check_files(files, group=settings.secrets_gid)
+    yield from folder_checks.check_first_password(
         probes.probe_first_password(folder, settings), rotate=stackgen_line(folder, "rotate", "password")
     )
-    yield from checks.check_storage(probes.probe_storage(folder, settings), owner=settings.registry_user)
+    yield from folder_checks.check_storage(probes.probe_storage(folder, settings), owner=settings.registry_user)
 
 
 def _examine_host(patient: Patient) -> Iterator[Finding]:
     """What is wrong around the stack: other projects, ports, names, trust, the clock."""
     folder, settings = patient.folder, patient.settings
     project, neighbours = settings.compose_project_name, find_neighbours(folder.root)
-    yield from checks.check_project(patient.listed, neighbours, folder=str(folder.root.resolve()), project=project)
+    yield from engine_checks.check_project(
+        patient.listed, neighbours, folder=str(folder.root.resolve()), project=project
+    )
     running = patient.in_containers or patient.embedded.process is not None
     if not patient.without_docker:
         at_rest = patient.docker.engine is not None and patient.docker.compose is not None and not running
-        yield from checks.check_build(probes.probe_build(folder, settings, engine=at_rest))
-    yield from checks.check_ports(probes.probe_ports(settings), neighbours, running=running)
+        yield from engine_checks.check_build(probes.probe_build(folder, settings, engine=at_rest))
+    yield from host_checks.check_ports(probes.probe_ports(settings), neighbours, running=running)
     name = probes.probe_name(settings)
-    yield from checks.check_name(name)
+    yield from host_checks.check_name(name)
     own = folder.resolve(settings.certs_dir) / "ca.crt"
-    yield from checks.check_trust(
+    yield from certificate_checks.check_trust(
         patient.docker.engine,
         probes.probe_trust(settings, patient.docker),
         probes.probe_chain(folder, settings),
@@ -133,7 +135,7 @@ def _examine_host(patient: Patient) -> Iterator[Finding]:
         authority_file=own if settings.tls == "local" else Path("YOUR-AUTHORITY.crt"),
         addresses=name.addresses,
     )
-    yield from checks.check_clock(probes.probe_clock())
+    yield from host_checks.check_clock(probes.probe_clock())
 
 
 def _examine_render(folder: StackFolder, settings: StackSettings) -> Iterator[Finding]:
@@ -144,7 +146,7 @@ def _examine_render(folder: StackFolder, settings: StackSettings) -> Iterator[Fi
         return
     written = judge(folder, settings, dt.datetime.now(dt.UTC)).put_back
     pending = [change.path for change in changes if change.action in CHANGING] + [str(path) for path in written]
-    yield from checks.check_render(
+    yield from folder_checks.check_render(
         pending,
         stack.find_waiting(folder, changes),
         root=str(folder.root),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from registry_app import issuing
 from stackgen import docker
 from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFile, find_faults
-from stackgen.doctor import checks, facts
+from stackgen.doctor import certificate_checks, engine_checks, facts, folder_checks, host_checks
 from stackgen.doctor.findings import Finding, Kind, Severity, worst
 from stackgen.embedded import Embedded
 from stackgen.neighbours import Neighbour
@@ -46,10 +46,10 @@ def kinds(findings):
 
 def test_nothing_is_found_where_nothing_is_wrong():
     """A doctor who always finds something is not believed."""
-    assert kinds(checks.check_docker(DOCKER)) == []
-    assert kinds(checks.check_certificates(CERTIFICATES, HOST)) == []
-    assert kinds(checks.check_disk(DISK)) == []
-    assert kinds(checks.check_files([SECRET], group=10001)) == []
+    assert kinds(engine_checks.check_docker(DOCKER)) == []
+    assert kinds(certificate_checks.check_certificates(CERTIFICATES, HOST)) == []
+    assert kinds(host_checks.check_disk(DISK)) == []
+    assert kinds(folder_checks.check_files([SECRET], group=10001)) == []
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_nothing_is_found_where_nothing_is_wrong():
 )
 def test_docker_and_compose(docker, found):
     """Absent, silent, too old, rootless, remapped, another clock."""
-    assert kinds(checks.check_docker(docker)) == found
+    assert kinds(engine_checks.check_docker(docker)) == found
 
 
 def test_the_build_of_the_image():
     """An authority's file that is none, and an image that is not there yet; each alone."""
     broken = facts.Build("/ca.pem", "can't be read: No such file or directory", "stackgen-registry:1")
-    assert kinds(checks.check_build(broken)) == [Kind.BUILD_CA, Kind.IMAGE_UNBUILT]
-    assert kinds(checks.check_build(facts.Build("/ca.pem"))) == []
+    assert kinds(engine_checks.check_build(broken)) == [Kind.BUILD_CA, Kind.IMAGE_UNBUILT]
+    assert kinds(engine_checks.check_build(facts.Build("/ca.pem"))) == []
 
 
 def test_a_socket_that_is_not_ours_names_the_group():
@@ -84,7 +84,7 @@ def test_a_socket_that_is_not_ours_names_the_group():
         1, "", "permission denied while trying to connect to the docker API at unix:///run/docker.sock"
     )
     silence = docker.find_trouble(said)
-    (finding,) = checks.check_docker(facts.Docker(installed=True, silence=silence, compose=(2, 40)))
+    (finding,) = engine_checks.check_docker(facts.Docker(installed=True, silence=silence, compose=(2, 40)))
     assert "usermod -aG docker" in finding.remedy
 
 
@@ -113,7 +113,9 @@ def test_services(services, found):
 
 def rest(services, embedded):
     """What is found of these containers, and of a stack that is served without Docker or was."""
-    return list(checks.check_services(services, frozenset({"nginx", "registry"}), embedded, up="docker compose up"))
+    return list(
+        engine_checks.check_services(services, frozenset({"nginx", "registry"}), embedded, up="docker compose up")
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,10 @@ def test_a_stack_that_is_served_without_docker_does_not_rest():
 
 def test_a_project_that_two_folders_share_is_found():
     """`down` in one of them would stop the other's registry."""
-    said = [kinds(checks.check_project([service()], (), folder=f, project="x")) for f in ("/srv/mystack", "/srv/other")]
+    said = [
+        kinds(engine_checks.check_project([service()], (), folder=f, project="x"))
+        for f in ("/srv/mystack", "/srv/other")
+    ]
     assert said == [[], [Kind.PROJECT_SHARED]]
 
 
@@ -149,19 +154,19 @@ NEIGHBOUR = Neighbour(Path("/srv/other"), "x", frozenset({443}), "192.0.2.5")
 def test_a_stack_beside_this_one_is_seen_before_either_runs():
     """Its project and its ports; once, where its containers are there too; not where it listens elsewhere."""
     for services in (None, [], [replace(service(), folder="/srv/other")]):
-        found = checks.check_project(services, [NEIGHBOUR], folder="/srv/mystack", project="x")
+        found = engine_checks.check_project(services, [NEIGHBOUR], folder="/srv/mystack", project="x")
         assert kinds(found) == [Kind.PROJECT_SHARED]
-    assert kinds(checks.check_project([], [NEIGHBOUR], folder="/srv/mystack", project="y")) == []
+    assert kinds(engine_checks.check_project([], [NEIGHBOUR], folder="/srv/mystack", project="y")) == []
     for address, found in ((None, [Kind.PORT_SHARED]), ("192.0.2.5", [Kind.PORT_SHARED]), ("127.0.0.1", [])):
         ports = [facts.Port("HTTPS_PORT", 443, taken=False, address=address)]
-        assert kinds(checks.check_ports(ports, [NEIGHBOUR], running=True)) == found
+        assert kinds(host_checks.check_ports(ports, [NEIGHBOUR], running=True)) == found
 
 
 def test_a_port_is_taken_only_while_the_stack_rests():
     """Afterwards it is the stack's own."""
     taken = [facts.Port("HTTPS_PORT", 443, taken=True)]
-    assert kinds(checks.check_ports(taken, (), running=False)) == [Kind.PORT_TAKEN]
-    assert kinds(checks.check_ports(taken, (), running=True)) == []
+    assert kinds(host_checks.check_ports(taken, (), running=False)) == [Kind.PORT_TAKEN]
+    assert kinds(host_checks.check_ports(taken, (), running=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -178,7 +183,7 @@ def test_a_port_is_taken_only_while_the_stack_rests():
 def test_the_name(host, addresses, found):
     """Unknown, elsewhere, here; addresses and localhost need no name service."""
     name = facts.Name(host, addresses, frozenset({"127.0.0.1", "192.0.2.5"}))
-    assert kinds(checks.check_name(name)) == found
+    assert kinds(host_checks.check_name(name)) == found
 
 
 @pytest.mark.parametrize(
@@ -202,7 +207,7 @@ def test_the_name(host, addresses, found):
 )  # fmt: skip
 def test_the_certificate(changes, host, found):
     """Files, key, name, dates, chain, and what is served."""
-    assert kinds(checks.check_certificates(replace(CERTIFICATES, **changes), host)) == found
+    assert kinds(certificate_checks.check_certificates(replace(CERTIFICATES, **changes), host)) == found
 
 
 @given(days=st.integers(-800, 800))
@@ -211,7 +216,7 @@ def test_exactly_one_thing_is_said_of_a_certificates_dates(days):
     now = NOW + dt.timedelta(days=days)
     pair = CertificatePair(PairFile(Path("c"), LEAF.certificate_pem), PairFile(Path("k"), LEAF.key_pem))
     certificates = replace(CERTIFICATES, faults=find_faults(pair, HOST, now=now))
-    said = kinds(checks.check_certificates(certificates, HOST))
+    said = kinds(certificate_checks.check_certificates(certificates, HOST))
     assert len(said) <= 1
 
 
@@ -224,7 +229,9 @@ def trust_findings(engine, trusts, addresses=("192.0.2.5",)):
     """What is said of these engines."""
     chain = CERTIFICATES.chain
     file = Path("certs/ca.crt")
-    return list(checks.check_trust(engine, trusts, chain, authority=HOST, authority_file=file, addresses=addresses))
+    return list(
+        certificate_checks.check_trust(engine, trusts, chain, authority=HOST, authority_file=file, addresses=addresses)
+    )
 
 
 def test_an_engine_that_does_not_trust_gets_the_exact_line():
@@ -259,7 +266,7 @@ def test_insecure_registries_are_named_whether_by_host_or_by_network():
 )
 def test_the_disk(changes, found):
     """Reserve reached, low, or out of inodes; file systems without inodes have none to run out of."""
-    assert kinds(checks.check_disk(replace(DISK, **changes))) == found
+    assert kinds(host_checks.check_disk(replace(DISK, **changes))) == found
 
 
 @pytest.mark.parametrize(
@@ -275,7 +282,7 @@ def test_the_disk(changes, found):
 )
 def test_secret_files(changes, found):
     """Nobody else reads them, the containers do."""
-    assert kinds(checks.check_files([replace(SECRET, **changes)], group=10001)) == found
+    assert kinds(folder_checks.check_files([replace(SECRET, **changes)], group=10001)) == found
 
 
 @pytest.mark.parametrize(
@@ -289,22 +296,22 @@ def test_secret_files(changes, found):
 )
 def test_a_secret_that_was_open_gets_the_command_that_rotates_it(path, command):
     """Closing the file does not take back what was read."""
-    (finding,) = checks.check_files([replace(SECRET, path=path, mode=0o644)], group=10001)
+    (finding,) = folder_checks.check_files([replace(SECRET, path=path, mode=0o644)], group=10001)
     assert finding.remedy.startswith(f"chmod o= {path}; then {command}")
 
 
 def test_the_storage_folder_belongs_to_the_registry():
     """A volume needs no owner of ours."""
     folder = facts.File("/srv/registry", 0o755, uid=0, gid=0)
-    assert kinds(checks.check_storage(folder, owner="10001:10001")) == [Kind.STORAGE_OWNER]
-    assert kinds(checks.check_storage(replace(folder, mode=None), owner="10001:10001")) == [Kind.STORAGE_OWNER]
-    assert kinds(checks.check_storage(replace(folder, uid=10001, gid=10001), owner="10001:10001")) == []
-    assert kinds(checks.check_storage(None, owner="10001:10001")) == []
+    assert kinds(folder_checks.check_storage(folder, owner="10001:10001")) == [Kind.STORAGE_OWNER]
+    assert kinds(folder_checks.check_storage(replace(folder, mode=None), owner="10001:10001")) == [Kind.STORAGE_OWNER]
+    assert kinds(folder_checks.check_storage(replace(folder, uid=10001, gid=10001), owner="10001:10001")) == []
+    assert kinds(folder_checks.check_storage(None, owner="10001:10001")) == []
 
 
 def test_a_clock_that_nothing_sets_is_told_and_an_unknown_one_is_not():
     """No systemd, no verdict."""
-    said = [kinds(checks.check_clock(facts.Clock(state))) for state in (True, False, None)]
+    said = [kinds(host_checks.check_clock(facts.Clock(state))) for state in (True, False, None)]
     assert said == [[], [Kind.CLOCK_UNSET], []]
 
 
