@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,17 @@ def compose_line(folder: StackFolder, *words: str) -> str:
     """A command of Compose's for this stack, from wherever one is."""
     line = shell_line("docker", "compose", *words)
     return line if folder.root == Path() else f"{shell_line('cd', folder.root)} && {line}"
+
+
+def way_to_stackgen() -> str | None:
+    """The line after which a shell finds the `stackgen` that runs now; None where it does already, or never could."""
+    own = Path(sys.argv[0])
+    # `python -m stackgen` has the command beside its interpreter.
+    own = own.absolute() if own.name == "stackgen" else Path(sys.executable).with_name("stackgen")
+    found = shutil.which("stackgen")
+    if not own.is_file() or (found is not None and own.samefile(found)):
+        return None
+    return f'export PATH={shlex.quote(str(own.parent))}:"$PATH"'
 
 
 def printable(path: Path) -> Path:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
-from registry_app.auth.user_names import check_user_name
+from registry_app.auth.user_names import check_new_user_name
 from registry_app.plain_text import quoted
 from stackgen import hosts
 
@@ -112,7 +112,7 @@ def _check_owner(value: str) -> str:
 
 
 def _check_user(value: str) -> str:
-    check_user_name(value)
+    check_new_user_name(value)
     return value
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 LONGEST_NAME = 255
 """Bytes."""
+ANYBODY = "anonymous"
+"""Stands for callers who do not log in, wherever a name is asked for."""
 
 
 def check_user_name(name: str) -> None:
@@ -14,3 +16,10 @@ def check_user_name(name: str) -> None:
         raise ValueError("is no user name: it begins with a letter, a digit or _")
     if ":" in name or name.endswith(" ") or not name.isprintable():
         raise ValueError("is no user name: it has no colon, no control character and no space at its end")
+
+
+def check_new_user_name(name: str) -> None:
+    """Raises ValueError, with the reason, if nobody should be given `name`; a file may hold it all the same."""
+    check_user_name(name)
+    if name == ANYBODY:
+        raise ValueError("is no user name: it stands for callers who do not log in")

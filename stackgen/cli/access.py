@@ -10,6 +10,7 @@ import click
 from registry_app.auth.access_file import DEFAULT_ACCESS, parse_access_file
 from registry_app.auth.identity import ANONYMOUS, Action, Identity
 from registry_app.auth.policy import EVERY_USER, GRANTABLE, decide
+from registry_app.auth.user_names import ANYBODY
 from registry_app.auth.watched import FileRefusedError
 from registry_app.errors import RegistryError
 from registry_app.oci.names import Repository
@@ -29,8 +30,6 @@ from stackgen.writing import exclusive
 if TYPE_CHECKING:
     from registry_app.auth.policy import Rule, Rules
     from stackgen.folder import StackFolder
-
-ANYBODY = "anonymous"
 
 
 @click.group(

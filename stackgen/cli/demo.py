@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import click
 from stackgen.cli.options import examples
 from stackgen.cli.terminal import command_line, heading, say, warn
 from stackgen.folder import StackFolder
-from stackgen.shell import shell_line
+from stackgen.shell import shell_line, stackgen_line, way_to_stackgen
 
 if TYPE_CHECKING:
     from stackgen.demo.running import Running
@@ -73,6 +72,8 @@ def _tell(folder: StackFolder, settings: StackSettings, started: Running, *, wit
     say(f"Address   {settings.external_url}")
     say(f"User      {settings.registry_admin_user}")
     say(f"Password  in {folder.admin_password}")
+    if line := way_to_stackgen():
+        say(f"stackgen  found after: {line}")
     say()
     heading("Next:")
     for line in _with_docker(folder, settings) if with_docker else _without_docker(folder, settings):
@@ -93,5 +94,5 @@ def _without_docker(folder: StackFolder, settings: StackSettings) -> tuple[str, 
     ca = shell_line(folder.resolve(settings.certs_dir) / "ca.crt")
     return (
         f"curl --cacert {ca} -u {shell_line(settings.registry_admin_user)} {settings.external_url}/v2/_catalog",
-        shell_line(sys.argv[0], "users", "list", folder.root),
+        stackgen_line(folder, "users", "list"),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackgen.cli.options import examples, stack_argument
-from stackgen.cli.terminal import say
+from stackgen.cli.terminal import say, tell_way_to_stackgen
 from stackgen.doctor.examination import examine
 from stackgen.doctor.findings import Finding, Severity, worst
 from stackgen.errors import ExitCode
@@ -49,6 +49,7 @@ def _show(findings: tuple[Finding, ...]) -> None:
     counts = {level: sum(finding.kind.severity is level for finding in findings) for level in reversed(Severity)}
     words = [f"{n} {level.name.lower()}{'' if n == 1 else 's'}" for level, n in counts.items() if n]
     say(", ".join(words) or "all is well")
+    tell_way_to_stackgen(*(finding.remedy for finding in findings))
 
 
 def _as_json(finding: Finding) -> dict[str, str]:

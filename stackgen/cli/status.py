@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackgen.cli.options import examples, stack_argument
-from stackgen.cli.terminal import heading, say, warn
+from stackgen.cli.terminal import heading, say, tell_way_to_stackgen, warn
 from stackgen.overview import Overview, look_at
 
 if TYPE_CHECKING:
@@ -50,3 +50,4 @@ def _show(overview: Overview) -> None:
     for line in overview.due:
         say(f"  {line.what}: {line.text}")
         say(f"      → {line.remedy}")
+    tell_way_to_stackgen(*(line.remedy for line in (*overview.trouble, *overview.due)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry_app.plain_text import plain, plain_message
+from stackgen.shell import way_to_stackgen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,6 +93,13 @@ def error(message: str, hint: str = "") -> None:
     click.echo(_style("error: ", fg="red", bold=True) + plain_message(message), err=True)
     if hint:
         click.echo(_style("hint:  ", fg="cyan", bold=True) + plain_message(hint), err=True)
+        tell_way_to_stackgen(hint)
+
+
+def tell_way_to_stackgen(*remedies: str) -> None:
+    """The line without which a shell would not know the commands in these, on standard error; after a quickstart."""
+    if any("stackgen " in remedy for remedy in remedies) and (line := way_to_stackgen()):
+        warn(f"stackgen is not on the PATH here; first: {line}")
 
 
 def warn(message: str) -> None:

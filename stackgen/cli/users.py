@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackgen.cli.interrupted import finish_interrupted
-from stackgen.cli.names import require_name
+from stackgen.cli.names import require_new_name
 from stackgen.cli.options import DURATION, examples, stack_argument
 from stackgen.cli.passwords import GivenPassword, get_password, password_options
 from stackgen.cli.terminal import say, warn
@@ -54,7 +54,7 @@ def command() -> None:
 def add(folder: StackFolder, name: str, *, password_file: Path | None, password_stdin: bool, generate: bool) -> None:
     """Add the user NAME to the stack in DIR."""
     settings = load_settings(folder)
-    require_name(name)
+    require_new_name(name)
     _require_absent(folder, name)
     password = get_password(file=password_file, stdin=password_stdin, generate=generate)
     with exclusive(folder):

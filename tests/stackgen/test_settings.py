@@ -7,7 +7,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from registry_app.auth.user_names import check_user_name
+from registry_app.auth.user_names import check_new_user_name
 from stackgen.dotenv import quote
 from stackgen.env_file import NAMES, read_settings
 from stackgen.hosts import parse_host
@@ -232,12 +232,12 @@ def test_what_may_be_empty_stays_so():
 
 
 @pytest.mark.parametrize(
-    "name", ["ann", "ann@example.com", "Ann Müller", "a$b", "x" * 255, "a:b", "#a", " a", "x" * 256]
+    "name", ["ann", "ann@example.com", "Ann Müller", "a$b", "x" * 255, "a:b", "#a", " a", "x" * 256, "anonymous"]
 )
 def test_the_first_user_may_have_the_names_that_users_add_takes(name):
     """One rule, whoever makes the user."""
     try:
-        check_user_name(name)
+        check_new_user_name(name)
         taken = True
     except ValueError:
         taken = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from stackgen.errors import StackgenError
 from stackgen.folder import StackFolder
-from stackgen.shell import compose_line, printable, shell_line, stackgen_line
+from stackgen.shell import compose_line, printable, shell_line, stackgen_line, way_to_stackgen
 
 ODD = "a $HOME; #1 `stack`"
 WORD = shlex.quote(ODD)
@@ -70,3 +72,17 @@ def test_every_hint_of_a_folder_with_an_odd_name_can_be_pasted(stackgen, tmp_pat
         assert ODD not in hint.replace(WORD[:-1], ""), hint
     for line in stackgen("doctor", ODD, code=1).stdout.splitlines():
         assert not line.strip().startswith("→") or ODD not in line.replace(WORD[:-1], ""), line
+
+
+def test_the_way_to_a_command_that_no_path_leads_to(tmp_path, monkeypatch):
+    """As after a quickstart, whose environment lies in the checkout."""
+    own = tmp_path / "a b/stackgen"
+    own.parent.mkdir()
+    own.write_text("#!/bin/sh\necho this one\n")
+    own.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(own)])
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    line = way_to_stackgen()
+    assert subprocess.check_output(["sh", "-c", f"{line}\nstackgen"], text=True) == "this one\n"
+    monkeypatch.setenv("PATH", f"{own.parent}:/usr/bin:/bin")
+    assert way_to_stackgen() is None

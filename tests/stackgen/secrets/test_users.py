@@ -150,6 +150,13 @@ def test_rendering_never_brings_open_rules_back(stackgen, folder):
     assert not folder.access.exists()
 
 
+def test_nobody_is_called_as_those_who_do_not_log_in(stackgen, folder):
+    """`access check anonymous` could not tell them apart."""
+    told = stackgen("users", "add", "anonymous", "mystack", "--generate", code=1).stderr
+    assert "stands for callers who do not log in" in told
+    assert "callers who do not log in" in stackgen("init", "other", "--yes", "--admin-user", "anonymous", code=1).stderr
+
+
 def test_next_names_the_login_that_works(stackgen, folder):
     """The first user's while there is one, with the file of the password while that is there; else another's."""
     assert "cat secrets/admin_password" in stackgen("next", "mystack").stdout
