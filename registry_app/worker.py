@@ -151,10 +151,10 @@ class RegistryWorker(ThreadWorker):
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Serves one parsed request."""
         self._heads.pop(conn, None)
+        if not _is_short(req):
+            self._leading.resign()
         if type(req.body.reader) is LengthReader:
             req.body = LengthBody(conn.parser.unreader, conn.sock, req.body.reader.length)
-        if req.method not in SHORT:
-            self._leading.resign()
         if req._expected_100_continue:  # noqa: SLF001 - gunicorn would say so before anybody has looked at the request
             req._expected_100_continue = False  # noqa: SLF001
             req.body = AwaitedBody(req.body, partial(_go_on, req, conn.sock))
@@ -212,7 +212,17 @@ class RegistryWorker(ThreadWorker):
             super().finish_request(conn, _done(True))
 
     def _leave(self, conn: Connection, outcome: bool) -> None:  # noqa: FBT001
+        if outcome and self.alive:
+            self._leading.adopt(conn)  # by way of gunicorn's main thread it would cost two more switches
+            return
         self.method_queue.defer(self.finish_request, conn, _done(outcome))
+
+
+def _is_short(req: Any) -> bool:
+    """Whether a request waits for no disk and no body: reads, and the start of an upload, which syncs nothing."""
+    if req.method == "POST" and not req.query:
+        return type(req.body.reader) is LengthReader and not req.body.reader.length
+    return req.method in SHORT
 
 
 def _done(outcome: bool) -> Future[bool]:  # noqa: FBT001
