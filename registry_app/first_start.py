@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import os
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from cryptography import x509
 from registry_app import issuing
 from registry_app.auth.access_file import DEFAULT_ACCESS
 from registry_app.auth.htpasswd import hash_password
+from registry_app.auth.user_names import check_user_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _RENEW_BEFORE = dt.timedelta(days=30)
 _PUBLIC, _SHARED, _PRIVATE = 0o644, 0o640, 0o600
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_LONGEST_HOST = 253
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 
 
 class FirstStartError(Exception):
@@ -48,19 +52,32 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the consumer's `.env` says."""
+    """What the consumer's `.env` says; FirstStartError for a first user that could never log in."""
 
     host: str
     user: str = "admin"
+    project: str = "PROJECT"
     profile_secrets: tuple[str, ...] = field(default_factory=tuple)
     """Paths below `Places.profile_secrets`."""
+
+    def __post_init__(self) -> None:
+        """Checks the name before anything is written by it."""
+        try:
+            check_user_name(self.user)
+        except ValueError as error:
+            raise FirstStartError(f"REGISTRY_ADMIN_USER={self.user!r} {error}") from None
 
 
 def prepare(places: Places, wishes: Wishes, *, now: dt.datetime) -> list[str]:
     """Make what is missing; says what was made. Raises FirstStartError for a certificate given for another host."""
     done = [f"{count} configuration files" for count in [copy_tree(places.incoming, places.config)] if count]
+    first = not (places.certs / "fullchain.pem").exists()
     if _ensure_certificate(places, wishes.host, now=now):
-        done.append(f"a certificate for {wishes.host}")
+        done.append(f"{'a' if first else 'another'} certificate for {wishes.host}")
+        if not first and (places.config / "nginx").is_dir():
+            done[-1] += (
+                f" (an nginx that runs already takes it up by: docker compose -p {wishes.project} restart nginx)"
+            )
     return done + _ensure_secrets(places, wishes)
 
 
@@ -76,6 +93,10 @@ def parse_host(text: str) -> str:
     if not six and ("[" in text or ":" in text):
         raise FirstStartError(
             f"SERVICE_DOMAIN={text} is neither a name nor an address: leave out scheme, port and path"
+        )
+    if not six and not (len(bare) <= _LONGEST_HOST and all(map(_LABEL.fullmatch, bare.split(".")))):
+        raise FirstStartError(
+            f"SERVICE_DOMAIN={text!r} is no host name: it has letters, digits, - and dots, as registry.example.com"
         )
     return bare
 

@@ -47,12 +47,14 @@ def command(
         profile_secrets=root / "profile-secrets",
     )
     try:
-        wishes = first_start.Wishes(first_start.parse_host(host), user=user, profile_secrets=profile_secrets)
+        wishes = first_start.Wishes(
+            first_start.parse_host(host), user=user, project=project or "PROJECT", profile_secrets=profile_secrets
+        )
         done = first_start.prepare(places, wishes, now=dt.datetime.now(dt.UTC))
     except (first_start.FirstStartError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     tell(f"made {', '.join(done)}" if done else "nothing to make: all is there")
     if (places.keep / "admin_password").exists():
-        container = f"{project or 'PROJECT'}-init-1"
+        container = f"{wishes.project}-init-1"
         tell(f"the first password:         docker cp {container}:{places.keep / 'admin_password'} .")
         tell(f"the CA that clients trust:  docker cp {container}:{places.certs / 'ca.crt'} .")

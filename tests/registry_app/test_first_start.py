@@ -144,8 +144,9 @@ def test_our_certificate_is_renewed_before_it_ends(root):
     ending = issuing.issue(old, ["registry.example.com"], now=now - issuing.LEAF_LIFE + dt.timedelta(days=10))
     (root / "certs/fullchain.pem").write_bytes(ending.certificate_pem)
     (root / "certs/privkey.pem").write_bytes(ending.key_pem)
-    init_stack(root)
+    said = init_stack(root, "--project", "acme").output
     assert leaf(root).not_valid_after_utc - now > dt.timedelta(days=300)
+    assert "docker compose -p acme restart nginx" in said
 
 
 def test_an_ipv6_address_comes_in_brackets_and_gets_its_certificate(root):
@@ -161,6 +162,11 @@ def test_an_ipv6_address_comes_in_brackets_and_gets_its_certificate(root):
         ("https://registry.example.com", "leave out scheme, port and path"),
         ("registry.example.com:5000", "leave out scheme, port and path"),
         ("[registry.example.com]", "leave out scheme, port and path"),
+        ("registry.example.com/v2", "no host name"),
+        ("my registry", "no host name"),
+        ("a;b", "no host name"),
+        ("registry.example.com.", "no host name"),
+        ("", "no host name"),
     ],
 )
 def test_a_host_that_would_not_work_is_refused_before_anything_is_written(root, host, words):
@@ -169,4 +175,14 @@ def test_a_host_that_would_not_work_is_refused_before_anything_is_written(root, 
     refused = init_stack(root, host=host)
     assert refused.exit_code == 1
     assert words in refused.output
+    assert contents(root) == before
+
+
+@pytest.mark.parametrize("user", ["a:b", "", " ", "a\nb", "-x"])
+def test_a_first_user_who_could_never_log_in_is_refused_before_anything_is_written(root, user):
+    """What is once in the volume stays there."""
+    before = contents(root)
+    refused = init_stack(root, "--user", user)
+    assert refused.exit_code == 1
+    assert "REGISTRY_ADMIN_USER" in refused.output
     assert contents(root) == before
