@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from stackgen.bridging import Bridge, plan_bridge
 from stackgen.diffing import BESIDE_SUFFIX, Action, Change, diff_plan
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
-from stackgen.lockfile import Lock, load_lock
+from stackgen.lockfile import Lock, digest, load_lock
 from stackgen.planning import PlanInputs, StackPlan, plan_stack
 from stackgen.profiles import load_profiles
 from stackgen.shell import shell_line, stackgen_line
@@ -65,6 +66,36 @@ def _waiting(folder: StackFolder, path: str) -> Waiting:
     compare, keep = shell_line("diff", "-u", file, beside), shell_line("rm", beside)
     take = stackgen_line(folder, "render", "--overwrite", path)
     return Waiting(file, beside, f"compare: {compare}; take it: {take}; keep yours: {keep}")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What lies where a new version would be put beside an edited file, and is not what stackgen put there."""
+
+    beside: Path
+    edited: Path
+
+    @property
+    def text(self) -> str:
+        """File and reason."""
+        return f"{self.beside}: it is yours, or edited, and the next version of {self.edited.name} would go there"
+
+    @property
+    def remedy(self) -> str:
+        """The way to make room."""
+        return f"take what you want of it into {self.edited}, then: {shell_line('rm', self.beside)}; or rename it"
+
+
+def find_taken(folder: StackFolder, draft: Draft) -> tuple[Taken, ...]:
+    """Every place beside an edited file that a render would have to write over."""
+    found = []
+    for change in draft.changes:
+        place = folder.root / change.target
+        if change.action is Action.BESIDE and os.path.lexists(place):
+            ours = {draft.lock.entry(change.path).offered, digest(change.new or b"")}
+            if not place.is_file() or place.is_symlink() or digest(place.read_bytes()) not in ours:
+                found.append(Taken(place, folder.root / change.path))
+    return tuple(found)
 
 
 def draft(folder: StackFolder, *, overwrite: frozenset[str] = frozenset()) -> Draft:

@@ -15,7 +15,7 @@ from stackgen.cli.terminal import diff_line, heading, say, tell_worries
 from stackgen.diffing import CHANGING, Action, Change
 from stackgen.errors import CHANGES_PENDING, refusal
 from stackgen.losses import find_losses
-from stackgen.stack import find_waiting
+from stackgen.stack import find_taken, find_waiting
 from stackgen.writing import exclusive
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def command(ctx: click.Context, folder: StackFolder, *, as_json: bool) -> None:
     verdict = judge(folder, draft.settings, dt.datetime.now(dt.UTC))
     pending = [change for change in changes if change.action in CHANGING]
     mended, waiting = [loss for loss in losses if not loss.stops], find_waiting(folder, changes)
-    refused: list[Problem] = [*(loss for loss in losses if loss.stops), *verdict.obstacles]
+    refused: list[Problem] = [*(loss for loss in losses if loss.stops), *verdict.obstacles, *find_taken(folder, draft)]
     if as_json:
         found = {
             "changes": [_as_json(change) for change in pending],

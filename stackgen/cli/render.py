@@ -17,7 +17,7 @@ from stackgen.errors import StackgenError, refusal
 from stackgen.hosting import prepare_storage
 from stackgen.losses import find_refused, name_of
 from stackgen.shell import compose_line, stackgen_line
-from stackgen.stack import find_waiting
+from stackgen.stack import find_taken, find_waiting
 from stackgen.writing import exclusive, write_changes
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stackgen.errors import Problem
     from stackgen.folder import StackFolder
     from stackgen.settings import StackSettings
+    from stackgen.stack import Draft
 
 
 @click.command(epilog=examples("stackgen render", "stackgen render mystack --overwrite nginx/nginx.conf"))
@@ -44,7 +45,7 @@ def command(folder: StackFolder, overwrite: tuple[str, ...], anew: tuple[str, ..
             raise StackgenError(
                 f"not a rendered file: {', '.join(sorted(unknown))}", hint=f"see: {stackgen_line(folder, 'plan')}"
             )
-        _refuse_obstacles(folder, draft.settings, frozenset(anew))
+        _refuse_obstacles(folder, draft, frozenset(anew))
         mended = ensure_credentials(folder, draft.settings, anew=frozenset(anew))
         verdict = _ensure_certificates(folder, draft.settings)
         prepare_storage(folder, draft.settings)
@@ -59,16 +60,16 @@ def command(folder: StackFolder, overwrite: tuple[str, ...], anew: tuple[str, ..
         record(folder, "secret-anew", subject=name_of(folder, loss.file))
         warn(f"made {loss.file} anew, for it was {loss.state}: {loss.then}")
     if verdict is not None:
-        tell_certificate(folder, verdict)
+        _tell_certificate(folder, verdict, draft.settings)
 
 
-def _refuse_obstacles(folder: StackFolder, settings: StackSettings, anew: frozenset[str]) -> None:
+def _refuse_obstacles(folder: StackFolder, draft: Draft, anew: frozenset[str]) -> None:
     """StackgenError with everything for which nothing is written."""
-    obstacles: list[Problem] = [*find_refused(folder, anew)]
-    if not certificate_memory.recall(folder, settings):
+    obstacles: list[Problem] = [*find_refused(folder, anew), *find_taken(folder, draft)]
+    if not certificate_memory.recall(folder, draft.settings):
         from stackgen.certificates import judge  # noqa: PLC0415  (loads what costs a fifth of a render)
 
-        obstacles += judge(folder, settings, dt.datetime.now(dt.UTC)).obstacles
+        obstacles += judge(folder, draft.settings, dt.datetime.now(dt.UTC)).obstacles
     if obstacles:
         raise refusal(obstacles)
 
@@ -95,11 +96,12 @@ def tell(folder: StackFolder, changes: tuple[Change, ...]) -> None:
         say(f"run: {compose_line(folder, 'up', '-d', '--wait')}")
 
 
-def tell_certificate(folder: StackFolder, verdict: Verdict) -> None:
+def _tell_certificate(folder: StackFolder, verdict: Verdict, settings: StackSettings) -> None:
     """What became of certificate and key."""
     if verdict.reason:
         warn(f"made a new certificate and key: {verdict.reason}")
-        say(f"a running nginx takes them up with: {compose_line(folder, 'restart', 'nginx')}")
+        if settings.proxy == "nginx":  # the registry rereads its own by itself
+            say(f"a running nginx takes them up with: {compose_line(folder, 'restart', 'nginx')}")
     for path in verdict.put_back:
         warn(f"wrote {path}, which was missing")
     tell_worries(verdict.worries)

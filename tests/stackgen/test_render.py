@@ -63,6 +63,35 @@ def test_an_edited_file_is_never_overwritten(stackgen, folder):
     assert "workers: 5" in edited.read_text()
 
 
+def test_a_file_in_the_new_versions_place_is_not_overwritten_either(stackgen, folder):
+    """Be it the user's own, or the new version with the user's edits; nothing at all is written then."""
+    edited, beside, config = folder.compose, folder.root / "compose.yaml.new", folder.root / "config/config.yml"
+
+    def choose(number):
+        env = dotenv.set_value(folder.env.read_text(), "HTTPS_PORT", str(9000 + number))
+        folder.env.write_text(dotenv.set_value(env, "REGISTRY_WORKERS", str(number)))
+
+    def refused():
+        before = (beside.read_bytes(), config.read_bytes())
+        told = [stackgen(command, folder.root, code=1).stderr for command in ("plan", "render")]
+        assert (beside.read_bytes(), config.read_bytes()) == before
+        return all(f"rm {beside}" in text for text in told)
+
+    edited.write_text(edited.read_text() + "# mine\n")
+    beside.write_text("# notes of mine\n")
+    choose(3)
+    assert refused()
+    beside.unlink()
+    stackgen("render", folder.root)
+    beside.write_text(beside.read_text() + "# merged half way\n")
+    choose(4)
+    assert refused()
+    beside.rename(folder.root / "merged")
+    stackgen("render", folder.root)
+    assert "9004" in beside.read_text()
+    assert "workers: 4" in config.read_text()
+
+
 def test_an_edit_that_lacks_something_is_recalled_until_it_is_decided(stackgen, folder):
     """By plan, render, status and doctor; taking the new version or removing it ends that, and so does a merge."""
     edited, beside = folder.compose, folder.root / "compose.yaml.new"
@@ -146,7 +175,10 @@ def test_a_changed_configuration_reaches_its_container_by_the_next_up(stackgen, 
 
 
 def test_profiles_are_switched_in_the_settings_file(stackgen, folder):
-    """An unknown profile is refused by name."""
+    """An unknown profile is refused by name; what is to be typed then can be typed right there."""
+    again = f"cd {folder.root} && docker compose"
+    assert f"{again} up -d --wait" in stackgen("enable", "observability", folder.root).stdout
+    assert f"{again} --profile observability down" in stackgen("disable", "observability", folder.root).stdout
     assert "there is no profile" in stackgen("enable", "nonsense", folder.root, code=1).stderr
 
 
