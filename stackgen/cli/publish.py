@@ -65,8 +65,9 @@ def command(
 
     It holds what is rendered from .env, without anything of this host: no domain, ports, secrets or users.
     """
+    address = publisher.target_of(address)
     inputs = PlanInputs(load_settings(folder), load_profiles(), load_pins(folder))
-    version = version or _version_from(address)
+    version = publisher.check_version(version or _version_from(address))
     annotations = annotations_of(
         version=version,
         licence=licence,
@@ -113,7 +114,6 @@ def _tell(pinned: Address, image: str, *, signed: bool, loose: bool) -> None:
     if loose:
         warn("images named by tag can change under a consumer: leave out --allow-tags for anything that others run")
     say("run it from an empty folder, with SERVICE_DOMAIN=… in .env (in scripts with -y: Compose asks first):")
-    if pinned.tag is not None:
-        command_line(f"docker compose -f oci://{pinned.name}:{pinned.tag} --env-file .env up -d --wait")
-        say("or just this one, whatever happens to the tag:")
+    command_line(f"docker compose -f oci://{pinned.name}:{pinned.tag} --env-file .env up -d --wait")
+    say("or just this one, whatever happens to the tag:")
     command_line(f"docker compose -f oci://{pinned.name}@{pinned.digest} --env-file .env up -d --wait")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from stackgen.distribution.addresses import parse_image
 from stackgen.errors import StackgenError
+from stackgen.publishing.reaching import find_reach, inherited
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # $$ is an escaped dollar; ${NAME:?message}, ${NAME:-default}, ${NAME} and $NAME are variables of Compose's.
-_VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(:?\?)?[^}]*\}|([A-Za-z_][A-Za-z0-9_]*))")
-_SOCKET = re.compile(r"(docker|podman|containerd)[^/]*\.sock")
-_REACHING = {"privileged", "pid", "ipc", "uts", "cap_add", "devices", "userns_mode", "env_file", "build", "extends"}
-# What a service may share with the host without it being said.
-_HARMLESS = {None, False, "", "private"}
+_VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(:?\?)?|([A-Za-z_][A-Za-z0-9_]*))")
+# Twice the longest layer.
+_WEIGHT_LIMIT = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +54,38 @@ def inspect_compose(content: bytes) -> Overview:
     """The overview of a Compose file; StackgenError where it is none."""
     try:
         project = yaml.safe_load(content)
+        _refuse_bombs(project)
         services: dict[str, dict[str, Any]] = dict(project["services"])
         images = tuple(_image(name, service) for name, service in services.items())
-        required, optional = _variables(content.decode())
+        required, optional = _variables(content.decode(), services.values())
         return Overview(
             version=str((project.get("x-stackgen") or {}).get("version") or "unknown"),
             images=images,
             ports=tuple(port for service in services.values() for port in _ports(service)),
             required=required,
             optional=optional,
-            notable=tuple(line for name, service in services.items() for line in _notable(name, service)),
+            notable=tuple(find_reach(project)),
         )
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise StackgenError(f"its Compose file can't be read: {reason}", hint="don't run it") from error
+
+
+def _refuse_bombs(document: object) -> None:
+    """ValueError for a document that is endless once its aliases are written out, or as good as that."""
+    if _weight(document, {}) > _WEIGHT_LIMIT:
+        raise ValueError("its aliases stand for more than anybody could read")
+
+
+def _weight(node: object, known: dict[int, float]) -> float:
+    """How many characters and nodes a document has once its aliases are written out; endless for one in itself."""
+    if not isinstance(node, dict | list):
+        return len(node) if isinstance(node, str) else 1
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inner = (*node.keys(), *node.values()) if isinstance(node, dict) else node
+        known[id(node)] = 1 + sum(_weight(one, known) for one in inner)
+    return known[id(node)]
 
 
 def _image(name: str, service: dict[str, Any]) -> RunningImage:
@@ -81,25 +102,9 @@ def _ports(service: dict[str, Any]) -> list[str]:
     return [f"{p.get('published')} → {p.get('target')}" if isinstance(p, dict) else str(p) for p in ports]
 
 
-def _variables(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _variables(text: str, services: Iterable[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(variables that must be set, others), by name."""
     found = [match for match in _VARIABLE.finditer(text) if match[1] or match[3]]
     required = {match[1] for match in found if match[2]}
-    return tuple(sorted(required)), tuple(sorted({match[1] or match[3] for match in found} - required))
-
-
-def _notable(name: str, service: dict[str, Any]) -> list[str]:
-    lines = [f"{name}: {key}={service[key]}" for key in sorted(_REACHING & set(service)) if _tells(service[key])]
-    if service.get("network_mode") == "host":
-        lines.append(f"{name}: uses the host's network")
-    for mount in service.get("volumes") or []:
-        source = str(mount.get("source") if isinstance(mount, dict) else str(mount).rpartition(":")[0])
-        if _SOCKET.search(source):
-            lines.append(f"{name}: mounts the engine's socket {source}, which is as good as root")
-        elif source.startswith(("/", ".", "~")):
-            lines.append(f"{name}: mounts {source} of the host")
-    return lines
-
-
-def _tells(value: object) -> bool:
-    return value not in _HARMLESS if not isinstance(value, list | dict) else bool(value)
+    handed = {name for service in services for name in inherited(service)}
+    return tuple(sorted(required)), tuple(sorted(({match[1] or match[3] for match in found} | handed) - required))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from registry_app.oci.names import Repository
+from registry_app.oci.names import Repository, Tag
+from registry_app.plain_text import quoted
 from stackgen.distribution.addresses import Address, parse_image
 from stackgen.errors import StackgenError
 from stackgen.folder import COMPOSE
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from stackgen.distribution.client import RegistryClient
 
 _SERVICE = "registry"
+_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,30 @@ class Terms:
     """How a stack is to be published."""
 
     address: Address
+    """With a tag (`target_of`)."""
     version: str
     annotations: Mapping[str, str]
     tags_allowed: bool = False
+
+
+def target_of(address: Address) -> Address:
+    """Where to publish: under the tag, or as `latest` as whoever reads without one; StackgenError for a digest."""
+    if address.digest is not None:
+        raise StackgenError(
+            "an artifact's digest comes from what is published: it can't be chosen",
+            hint=f"publish under a tag: oci://{address.name}:{address.tag or '1.0'}",
+        )
+    return address if address.tag is not None else replace(address, tag=Tag.parse(address.reference))
+
+
+def check_version(version: str) -> str:
+    """The version; StackgenError for one that `.env`, a Compose file or a comment would not hold as it is."""
+    if _VERSION.fullmatch(version):
+        return version
+    raise StackgenError(
+        f"{quoted(version)} is no version that REGISTRY_VERSION could be compared with",
+        hint="use letters, digits, dots, +, - and _, such as --version 1.0.0",
+    )
 
 
 def draft_artifact(inputs: PlanInputs, terms: Terms, *, registry_image: str) -> Artifact:
@@ -41,7 +65,8 @@ def draft_artifact(inputs: PlanInputs, terms: Terms, *, registry_image: str) -> 
     if not terms.tags_allowed:
         refuse_tags(plan.file(COMPOSE).content)
     secrets = tuple(path for profile in inputs.profiles for path in profile.secrets)
-    compose = self_contained(plan, Publication(terms.version, registry_image, secrets))
+    publication = Publication(terms.version, registry_image, secrets, inputs.settings.compose_project_name)
+    compose = self_contained(plan, publication)
     return build_artifact(compose, annotations=terms.annotations)
 
 
@@ -86,8 +111,7 @@ def push_local_image(client: RegistryClient, name: str, terms: Terms) -> str:
             client.push_blob(repository, blob)
         client.push_manifest(repository, str(image.digest), image.manifest, media_type=MANIFEST_TYPE)
         target = replace(terms.address, repository=repository, digest=image.digest)
-        if target.tag is not None:
-            client.push_manifest(repository, str(target.tag), image.manifest, media_type=MANIFEST_TYPE)
+        client.push_manifest(repository, str(target.tag), image.manifest, media_type=MANIFEST_TYPE)
         return str(target)
 
 
@@ -101,8 +125,7 @@ def push_artifact(client: RegistryClient, artifact: Artifact, address: Address) 
 
 def tag_artifact(client: RegistryClient, artifact: Artifact, address: Address) -> None:
     """Let the tag name an artifact that was pushed: what changes for consumers, and so the last step."""
-    if address.tag is not None:
-        _push_manifest(client, artifact, address, reference=str(address.tag))
+    _push_manifest(client, artifact, address, reference=str(address.tag))
 
 
 def _push_manifest(client: RegistryClient, artifact: Artifact, address: Address, *, reference: str) -> None:

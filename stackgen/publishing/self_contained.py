@@ -28,18 +28,24 @@ if TYPE_CHECKING:
 _HOST, _HTTPS_PORT, _HTTP_PORT = "203.0.113.61", 61439, 61438
 _DOMAIN = "${SERVICE_DOMAIN:?write SERVICE_DOMAIN=registry.example.com into .env, the name that clients will use}"
 _PROMETHEUS_PORT, _GRAFANA_PORT = 61437, 61436
+_PROJECT = "project61435"
 VARIABLES = {
     _HOST: _DOMAIN,
+    _PROJECT: "${COMPOSE_PROJECT_NAME}",
     str(_HTTPS_PORT): "${HTTPS_PORT:-443}",
     str(_HTTP_PORT): "${HTTP_PORT:-80}",
     str(_PROMETHEUS_PORT): "${PROMETHEUS_PORT:-9090}",
     str(_GRAFANA_PORT): "${GRAFANA_PORT:-3000}",
 }
+# Never a part of something longer: a digest may hold any five digits.
+_STAND_IN = re.compile(rf"(?<![0-9A-Za-z])(?:{'|'.join(map(re.escape, VARIABLES))})(?![0-9A-Za-z])")
 _REGISTRY_USER = "10001:10001"
 _CERTS, _CONFIG, _SECRETS = "./certs", "./config", "./secrets"
 # A folder that a consumer may give instead of the volume that `init` fills; the target in `init` beside it.
 _GIVEN = {_CERTS: ("${CERTS_DIR:-certs}", "/stack/certs"), _SECRETS: ("${SECRETS_DIR:-secrets}", "/stack/secrets")}
 _STORAGE = "registry_data"
+FOLDER_VARIABLES = frozenset({"CERTS_DIR", "SECRETS_DIR", "STORAGE_DIR"})
+"""By these a consumer gives folders of the host; unset, volumes are used."""
 _MODE_LABEL = "stackgen.config"
 _HASH = 12
 
@@ -51,12 +57,18 @@ class Publication:
     version: str
     registry_image: str
     profile_secrets: tuple[str, ...] = field(default_factory=tuple)
+    project: str = "stackgen"
+    """What the Compose project is called where the consumer says nothing."""
 
 
 def for_anyone(settings: StackSettings, *, registry_image: str) -> StackSettings:
-    """The publisher's tuning for a host, ports, folders and users that are the consumer's."""
-    return settings.model_copy(
+    """The publisher's tuning for a host, ports, folders and users that are the consumer's.
+
+    StackgenError for tuning that could not be told from what stands in for these.
+    """
+    anyone = settings.model_copy(
         update={
+            "compose_project_name": _PROJECT,
             "service_domain": _HOST,
             "https_port": _HTTPS_PORT,
             "http_port": _HTTP_PORT,
@@ -65,6 +77,9 @@ def for_anyone(settings: StackSettings, *, registry_image: str) -> StackSettings
             "registry_external_url": None,
             "bind_address": None,
             "trusted_proxies": (),
+            "prometheus_alertmanager": None,
+            "grafana_admin_user": "admin",
+            "cadvisor_docker_socket": False,
             "compose_profiles": (),
             "registry_image": registry_image,
             "registry_version": None,
@@ -76,6 +91,14 @@ def for_anyone(settings: StackSettings, *, registry_image: str) -> StackSettings
             "tls": "local",
         }
     )
+    for name in type(anyone).model_fields:
+        value = getattr(anyone, name)
+        if value == getattr(settings, name) and _STAND_IN.search(str(value)):
+            raise StackgenError(
+                f"{name.upper()}={value} can't be published: that very value stands in for one of the consumer's",
+                hint=f"write another {name.upper()} into .env",
+            )
+    return anyone
 
 
 def self_contained(plan: StackPlan, publication: Publication) -> bytes:
@@ -84,7 +107,7 @@ def self_contained(plan: StackPlan, publication: Publication) -> bytes:
     folders = _Folders(plan, publication.profile_secrets)
     services = {name: _service(name, service, folders) for name, service in project["services"].items()}
     document = {
-        "name": project["name"],
+        "name": publication.project,
         "x-stackgen": {"version": publication.version},
         "services": {"init": _init(publication, folders), **services},
         "networks": project.get("networks") or {},
@@ -218,9 +241,7 @@ def _init(publication: Publication, folders: _Folders) -> dict[str, Any]:
 
 
 def _insert_variables(text: str) -> str:
-    for stand_in, variable in VARIABLES.items():
-        text = text.replace(stand_in, variable)
-    return text
+    return _STAND_IN.sub(lambda match: VARIABLES[match[0]], text)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -109,6 +109,24 @@ def test_publishing_twice_gives_the_same_digest(stackgen, ready, plain_registry)
     assert stackgen("publish", address, ready.root, "--plain-http").stdout == first
 
 
+def test_without_a_tag_it_is_the_latest(stackgen, ready, plain_registry):
+    """For `verify` and Compose, which read so, too; a digest can't be chosen."""
+    address = f"oci://{plain_registry.host}/acme/untagged"
+    assert ":latest@sha256:" in stackgen("publish", address, ready.root, "--plain-http").stdout
+    stackgen("verify", address, "--plain-http")
+    chosen = f"{address}:1@sha256:{'ab' * 32}"
+    assert "can't be chosen" in stackgen("publish", chosen, ready.root, "--plain-http", code=1).stderr
+
+
+@pytest.mark.parametrize("version", ["1\nname: other", "1.0 beta", "${HOME}", "1'", "x" * 129])
+def test_a_version_that_could_not_be_compared_is_refused(stackgen, ready, plain_registry, version):
+    """Before anything is sent; as it is, it would stand in the Compose file and in a consumer's .env."""
+    address = f"oci://{plain_registry.host}/acme/versions:1"
+    said = stackgen("publish", address, ready.root, "--plain-http", "--version", version, code=1).stderr
+    assert "--version 1.0.0" in said
+    assert plain_registry.client().resolve(parse_oci_address(address)) is None
+
+
 def test_tls_is_checked_against_the_given_authority(stackgen, ready, tls_registry):
     """Refused without --ca, published with it."""
     address = f"oci://{tls_registry.host}/acme/stack:1.0"
@@ -201,7 +219,9 @@ def test_pin_asks_a_mirror_writes_the_lock_and_check_tells_what_is_behind(stackg
     plain_registry.client().push_manifest(repository, "1.30", manifest.body, media_type=MANIFEST)
     stackgen("pin", folder.root, *arguments, "--check", code=2)
     assert not folder.images_lock.exists()
-    stackgen("pin", folder.root, *arguments)
+    said = stackgen("pin", folder.root, *arguments).stdout
+    assert f"stackgen render {folder.root}\n" in said
+    assert f"cd {folder.root} && docker compose up -d --wait" in said
     assert json.loads(folder.images_lock.read_text())["images"] == {"nginx:1.30": str(manifest.digest)}
     stackgen("pin", folder.root, *arguments, "--check")
     stackgen("plan", folder.root, code=2)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stackgen.errors import StackgenError
+from stackgen.pins import images_of
 from stackgen.planning import PlanInputs, PlannedFile, StackPlan, plan_stack
 from stackgen.profiles import load_profiles
 from stackgen.publishing.self_contained import VARIABLES, Publication, for_anyone, self_contained
@@ -126,11 +127,33 @@ def test_nothing_of_the_publishers_host_is_published():
         service_domain="secret-host.example.org", https_port=7443, http_port=7080, bind_address="192.0.2.99",
         storage_dir="/srv/our-images", certs_dir="/etc/our-certs", registry_admin_user="our-admin",
         registry_external_url="https://our-gateway.example.org", secrets_gid=4242, registry_user="4243:4243",
+        prometheus_alertmanager="our-alerts.example.org:9093", grafana_admin_user="our-grafana-admin",
+        cadvisor_docker_socket=True, compose_project_name="our-project",
     )  # fmt: skip
     text = published(settings).decode()
     for value in ("secret-host", "7443", "7080", "192.0.2.99", "our-images", "our-certs", "our-admin", "our-gateway",
-                  "4242", "4243"):  # fmt: skip
+                  "4242", "4243", "our-alerts", "our-grafana-admin", "docker.sock", "our-project"):  # fmt: skip
         assert value not in text, value
+
+
+def test_a_digest_that_holds_the_digits_of_a_stand_in_stays_as_it_is():
+    """One in some hundred sets of pins does."""
+    digests = [f"sha256:{place:0<64}" for place in ("61439", "ab61438", "f" * 59 + "61437")]
+    images = images_of(PROFILES)
+    pins = {image: digests[number % len(digests)] for number, image in enumerate(images)}
+    image = f"registry.example.com/stack/registry@{digests[0]}"
+    plan = plan_stack(PlanInputs(for_anyone(StackSettings(), registry_image=image), PROFILES, pins))
+    project = yaml.safe_load(self_contained(plan, Publication("1.0", image, SECRETS)))
+    shown = {service["image"] for service in project["services"].values()}
+    rendered = {service["image"] for service in yaml.safe_load(plan.file("compose.yaml").content)["services"].values()}
+    assert shown == rendered
+    assert {one.rpartition("@")[2] for one in shown} == set(digests)
+
+
+def test_tuning_that_is_a_stand_in_itself_is_refused():
+    """Rather than published as another value."""
+    with pytest.raises(StackgenError, match="STORAGE_RESERVE=61439"):
+        published(StackSettings(storage_reserve="61439"))
 
 
 def test_the_stand_ins_are_in_no_file_of_ours():
