@@ -24,6 +24,8 @@ OPTIONS = {
     "LOG_FORMAT": ["json", "text"],
     "LOG_LEVEL": ["info", "debug"],
     "COMPOSE_PROFILES": ["", "observability"],
+    "PROMETHEUS_ALERTMANAGER": ["", "alerts.example.com:9093", "[2001:db8::9]:9093"],
+    "CADVISOR_DOCKER_SOCKET": ["false", "true"],
     "BUILD_EXTRA_CA": ["", "/etc/ssl/certs/ca-certificates.crt"],
     "BUILD_HTTPS_PROXY": ["", "http://proxy.example.com:3128"],
     "BUILD_NO_PROXY": ["", "a,$b c"],

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,23 @@ def test_no_combination_of_options_has_an_unexplained_finding(place):
     """The same for each of the combinations in which every two options meet."""
     for number, values in enumerate(PAIRS):
         assert lint(write_plan_to(place / str(number), values)) == {}, values
+
+
+@pytest.mark.slow
+def test_prometheus_reads_every_combination(place):
+    """`promtool check config`, rules included; once for each text that is another one."""
+    if (promtool := shutil.which("promtool")) is None:
+        pytest.skip("promtool is not here: scripts/prerequisites installs it")
+    seen = set()
+    for number, values in enumerate(PAIRS):
+        folder = write_plan_to(place / str(number), values) / "prometheus"
+        if (text := (folder / "prometheus.yml").read_text()) not in seen:
+            seen.add(text)
+            check = [promtool, "check", "config", folder / "prometheus.yml"]
+            done = subprocess.run(check, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, (values, done.stdout, done.stderr)
+            assert done.stdout.count("SUCCESS") == 3, done.stdout
+    assert len(seen) > 3
 
 
 def test_every_two_values_of_options_meet():
