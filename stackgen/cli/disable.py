@@ -9,6 +9,7 @@ import click
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.switching import switch
 from stackgen.cli.terminal import command_line, say
+from stackgen.shell import compose_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -22,7 +23,7 @@ def command(profile: str, folder: StackFolder) -> None:
     changed = switch(folder, profile, lambda names: tuple(name for name in names if name != profile))
     say(f"{profile} is disabled" if changed else f"{profile} was not enabled")
     if services := services_of(folder, profile):
-        command_line(f"docker compose --profile {profile} down {' '.join(services)}", "the rest runs on")
+        command_line(compose_line(folder, "--profile", profile, "down", *services), "the rest runs on")
 
 
 def services_of(folder: StackFolder, profile: str) -> list[str]:

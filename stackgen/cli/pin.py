@@ -16,6 +16,7 @@ from stackgen.distribution.reach import Reach
 from stackgen.errors import CHANGES_PENDING, StackgenError
 from stackgen.pins import Pin, Resolve, find_pins, format_lock, images_of
 from stackgen.profiles import load_profiles
+from stackgen.shell import compose_line, stackgen_line
 from stackgen.stack import load_pins
 from stackgen.writing import exclusive, replace_text
 
@@ -67,7 +68,8 @@ def command(
         replace_text(folder.images_lock, format_lock(kept | {pin.image: pin.found for pin in pins}))
     say(f"{folder.images_lock.name}: {len(pins)} images, {len(behind)} changed")
     if behind:
-        command_line("stackgen render && docker compose up -d --wait")
+        command_line(stackgen_line(folder, "render"))
+        command_line(compose_line(folder, "up", "-d", "--wait"))
 
 
 def _chosen(only: tuple[str, ...]) -> tuple[str, ...]:

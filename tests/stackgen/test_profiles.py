@@ -91,7 +91,7 @@ def test_new_files_alone_make_a_new_profile(checkout, tmp_path):
     assert len(secret.read_text().strip()) > 20
     assert secret.stat().st_mode & 0o7007 == 0
     assert "/mail-secrets/\n" in (stack / ".gitignore").read_text()
-    assert "docker compose --profile mail down mail" in run("disable", "mail", "s")
+    assert "cd s && docker compose --profile mail down mail" in run("disable", "mail", "s")
     assert "COMPOSE_PROFILES=\n" in (stack / ".env").read_text()
     assert run("plan", "s") == run("plan", "s")
 
