@@ -10,6 +10,8 @@ from registry_app.errors import ErrorCode, RegistryError
 from registry_app.http.paging import page_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from falcon import Request, Response
 
     from registry_app.auth.authorization import Authorizer
@@ -74,10 +76,8 @@ class ReferrersResource:
         """An index of what refers to a manifest; empty where nothing does, never 404 (end-12)."""
         wanted = req.get_param("artifactType")
         last = req.get_param("last") or ""
-        found = self._referrers.list(repository, digest, artifact_type=wanted)
-        rest = [one for one in found if one["digest"] > last]
-        page = _first_page(rest)
-        if len(rest) > len(page):
+        page, more = _first_page(self._referrers.iterate(repository, digest, artifact_type=wanted, last=last))
+        if more:
             parameters = {"last": page[-1]["digest"], **({"artifactType": wanted} if wanted else {})}
             path = f"/v2/{repository}/referrers/{digest}"
             resp.set_header("Link", self._locations.next_page(path, **parameters))
@@ -101,14 +101,16 @@ class RepositoryResource:
         resp.status = 202
 
 
-def _first_page(referrers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first of them, at least one: annotations may make each as large as a manifest."""
+def _first_page(referrers: Iterator[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    """The first of them, and whether there are more; at least one: annotations may make each as large as a manifest."""
+    page: list[dict[str, Any]] = []
     room = BYTES_IN_A_PAGE
-    for count, one in enumerate(referrers[:REFERRERS_IN_A_PAGE]):
+    for one in referrers:
         room -= len(_encoded(one))
-        if room < 0 and count:
-            return referrers[:count]
-    return referrers[:REFERRERS_IN_A_PAGE]
+        if page and (room < 0 or len(page) == REFERRERS_IN_A_PAGE):
+            return page, True
+        page.append(one)
+    return page, False
 
 
 def write_json(resp: Response, value: Any, *, kind: str = "application/json") -> None:

@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 
     from registry_app.storage.listings import Version
 
+MOST_FACTS = 500
+"""In one answer, and best in one change."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What the index keeps of a manifest: its descriptor, as JSON, only if it has a subject."""
+    """What the index keeps of a manifest. `descriptor`, as JSON, only if it has a subject and the text is small."""
 
     digest: str
     subject: str | None = None
+    artifact_type: str | None = None
     descriptor: str | None = None
 
 
@@ -78,11 +82,18 @@ class Index:
         row = self._database.ask(lambda db: db.execute(query).fetchone(), None)
         return self._database.opened, int(row[0]) if row else 0
 
-    def referrers(self, subject: str) -> list[Fact] | None:
-        """The manifests, of all repositories, that have this subject; None if it can't tell now."""
-        query = "SELECT digest, subject, descriptor FROM manifest WHERE subject = ?"
+    def referrers(self, subject: str, *, artifact_type: str | None, after: str) -> list[Fact] | None:
+        """Manifests, of all repositories, that have this subject, sorted by digest; None if it can't tell now.
+
+        The first `MOST_FACTS` after this digest, of one artifact type if that is given.
+        """
+        query = (
+            "SELECT digest, subject, artifact_type, descriptor FROM manifest"
+            " WHERE subject = ? AND digest > ? AND (? IS NULL OR artifact_type = ?) ORDER BY digest LIMIT ?"
+        )
+        values = (subject, after, artifact_type, artifact_type, MOST_FACTS)
         self._database.keep_open()
-        return self._database.ask(lambda db: [Fact(*row) for row in db.execute(query, (subject,))], None)
+        return self._database.ask(lambda db: [Fact(*row) for row in db.execute(query, values)], None)
 
     def unknown(self, digests: Iterable[str]) -> list[str]:
         """Those manifests of which it holds no fact."""
@@ -92,9 +103,9 @@ class Index:
 
     def add(self, facts: Sequence[Fact]) -> bool:
         """Keeps facts about manifests; whether it could."""
-        rows = [(fact.digest, fact.subject, fact.descriptor) for fact in facts]
+        rows = [(fact.digest, fact.subject, fact.artifact_type, fact.descriptor) for fact in facts]
         return self._database.change(
-            lambda db: db.executemany("INSERT OR REPLACE INTO manifest VALUES (?, ?, ?)", rows)
+            lambda db: db.executemany("INSERT OR REPLACE INTO manifest VALUES (?, ?, ?, ?)", rows)
         )
 
     def is_known(self, folder: str, version: Version) -> bool:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("registry.index")
 
-SCHEMA = 2
+SCHEMA = 3
 _BUSY_SECONDS = 2.0
 _TRIED_AGAIN_AFTER = 60.0  # seconds
 _RESTS_AFTER = 2.0  # seconds
 _TABLES = (
     "CREATE TABLE folder (path TEXT PRIMARY KEY, version TEXT NOT NULL, names TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE known (path TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE manifest (digest TEXT PRIMARY KEY, subject TEXT, descriptor TEXT) WITHOUT ROWID",
+    "CREATE TABLE manifest (digest TEXT PRIMARY KEY, subject TEXT, artifact_type TEXT, descriptor TEXT) WITHOUT ROWID",
     "CREATE INDEX referrer ON manifest (subject) WHERE subject IS NOT NULL",
     "CREATE TABLE state (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID",
     f"PRAGMA user_version = {SCHEMA}",

@@ -38,7 +38,7 @@ def reconcile(storage: Storage, *, sleep: Callable[[float], None] = time.sleep) 
     repositories = tags = learnt = 0
     for repository in storage.repositories.all():
         repositories += 1
-        learnt += len(storage.referrers.learn(repository))
+        learnt += storage.referrers.learn(repository)
         tags += len(storage.listings.names(str(storage.layout.tags(repository))))
         if repositories % _PAUSE_AFTER == 0:
             sleep(_PAUSE)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from registry_app.errors import ErrorCode, RegistryError
@@ -12,11 +15,11 @@ from registry_app.oci.digests import ALGORITHMS, Digest
 from registry_app.oci.names import Tag
 from registry_app.oci.references import References, parse_references
 from registry_app.storage.failures import failures_told
-from registry_app.storage.index import Fact
+from registry_app.storage.index import MOST_FACTS, Fact
 from registry_app.storage.listings import version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from registry_app.oci.names import Repository
     from registry_app.storage.index import Index, Stand
@@ -28,9 +31,28 @@ _MOST_FOLDERS = 50_000
 _MOST_CHANGING = 100
 _TRIES = 20
 _NOTHING = (None, frozenset[str](), frozenset[str]())
+# Characters of a descriptor; a manifest with more annotations is read again for each list.
+_LARGEST_KEPT = 4096
+# Behind every digest.
+_THE_END = "~"
 
-Facts = Sequence[Fact]
-Descriptors = list[dict[str, Any]]
+_digest_of = itemgetter(0)
+_by_digest = attrgetter("digest")
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """How many manifests of a folder were not known, and the facts about those that the index could not keep.
+
+    `missing`: the names of these, and of those that can't be read.
+    """
+
+    count: int
+    unkept: tuple[Fact, ...]
+    missing: frozenset[str]
+
+
+_NOTHING_NEW = _Learnt(0, (), frozenset())
 
 
 class Referrers:
@@ -50,89 +72,110 @@ class Referrers:
         self._known: dict[str, tuple[Stand, Version]] = {}
         self._learnt: dict[str, tuple[Stand, frozenset[str], frozenset[str]]] = {}
 
-    def list(self, repository: Repository, subject: Digest, *, artifact_type: str | None = None) -> Descriptors:
-        """Descriptors of a manifest's referrers, sorted by digest; of one artifact type if that is given.
+    def iterate(
+        self, repository: Repository, subject: Digest, *, artifact_type: str | None = None, last: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """Descriptors of a manifest's referrers after the digest `last`, sorted; of one artifact type if that is given.
 
-        The manifest need not exist. In JSON's terms, as "Listing Referrers" of the specification wants them.
+        The manifest need not exist. In JSON's terms, as "Listing Referrers" of the specification wants them. Each is
+        looked up when it is taken: nobody bounds how many there are, nor how large their annotations.
         """
         with failures_told():
-            found = {one["digest"]: one for one in self._of_fallback_tag(repository, subject)}
-            found |= {one["digest"]: one for one in self._of_revisions(repository, subject)}
-            wanted = (one for one in found.values() if artifact_type in (None, one.get("artifactType")))
-            return sorted(wanted, key=lambda one: str(one["digest"]))
+            facts = self._facts(str(repository), str(subject), artifact_type=artifact_type, last=last)
+            known = ((fact.digest, fact.descriptor) for fact in facts)
+            told = ((digest, None) for digest in self._of_fallback_tag(repository, subject) if digest > last)
+            for digest, found in groupby(merge(known, told, key=_digest_of), key=_digest_of):
+                descriptor = self._described(repository, Digest.parse(digest), next(found)[1])
+                if descriptor is not None and artifact_type in (None, descriptor.get("artifactType")):
+                    yield descriptor
 
-    def learn(self, repository: Repository) -> Facts:
-        """Reads the manifests of a repository that the index does not know, and tells it about them."""
-        return self._learn(repository, self._index.stand())
+    def learn(self, repository: Repository) -> int:
+        """Tells the index about those manifests of a repository that it does not know; how many these were."""
+        return sum(one.count for one in self._learn(str(repository), self._index.stand()))
 
-    def _learn(self, repository: Repository, stand: Stand) -> Facts:
-        folders = ((f"{repository}/_manifests/revisions/{algorithm}", algorithm) for algorithm in ALGORITHMS)
-        return tuple(fact for path, algorithm in folders for fact in self._learn_folder(path, algorithm, stand))
+    def _learn(self, repository: str, stand: Stand) -> list[_Learnt]:
+        return [
+            self._learn_folder(f"{repository}/_manifests/revisions/{algorithm}", algorithm, stand)
+            for algorithm in ALGORITHMS
+        ]
 
-    def _facts(self, repository: Repository, subject: Digest) -> Iterator[Fact]:
-        """What refers to a manifest in any repository, all of this one included; raises UNAVAILABLE."""
+    def _facts(self, repository: str, subject: str, *, artifact_type: str | None, last: str) -> Iterator[Fact]:
+        """What refers to a manifest in any repository, all of this one included, sorted; raises UNAVAILABLE."""
         for _ in range(_TRIES):
             stand = self._index.stand()
-            learnt = self._learn(repository, stand)
-            found = self._index.referrers(str(subject))
-            if found is not None and stand == self._index.stand():
-                # What the index could not keep is told all the same.
-                yield from (fact for fact in learnt if fact.subject == str(subject))
-                yield from found
-                return
+            # What the index could not keep is told all the same.
+            unkept = [fact for one in self._learn(repository, stand) for fact in one.unkept if fact.subject == subject]
+            while True:
+                found = self._index.referrers(subject, artifact_type=artifact_type, after=last)
+                if found is None or stand != self._index.stand():
+                    break
+                end = found[-1].digest if len(found) == MOST_FACTS else _THE_END
+                found += [fact for fact in unkept if last < fact.digest <= end]
+                yield from sorted(found, key=_by_digest)
+                if end == _THE_END:
+                    return
+                last = end
         raise RegistryError(ErrorCode.UNAVAILABLE, message="the index is busy", headers={"Retry-After": "1"})
 
-    def _of_revisions(self, repository: Repository, subject: Digest) -> Iterator[dict[str, Any]]:
-        for fact in self._facts(repository, subject):
-            if fact.descriptor is not None and self._manifests.exists(repository, Digest.parse(fact.digest)):
-                yield json.loads(fact.descriptor)
+    def _described(self, repository: Repository, digest: Digest, known: str | None) -> dict[str, Any] | None:
+        """The descriptor of a manifest, if the repository has it; read from the manifest where it is not known."""
+        if not self._manifests.exists(repository, digest):
+            return None
+        if known is not None:
+            return json.loads(known)  # type: ignore[no-any-return]
+        try:
+            body = self._manifests.content(digest)
+            return _descriptor(digest, body, parse_references(body))
+        except (RegistryError, FileNotFoundError, ValueError):
+            return None
 
-    def _of_fallback_tag(self, repository: Repository, subject: Digest) -> Iterator[dict[str, Any]]:
+    def _of_fallback_tag(self, repository: Repository, subject: Digest) -> list[str]:
         """What clients kept in an index tagged `<algorithm>-<hex>` while a registry had no list of referrers."""
         try:
             tag = Tag.parse(f"{subject.algorithm}-{subject.hex}"[:128])
             children = parse_references(self._manifests.get(repository, tag).body).children
         except (RegistryError, ValueError):
-            return
-        for digest in children:
-            try:
-                body = self._manifests.get(repository, digest).body
-                yield _descriptor(digest, body, parse_references(body))
-            except (RegistryError, ValueError):
-                continue
+            return []
+        return sorted({str(digest) for digest in children})
 
-    def _learn_folder(self, path: str, algorithm: str, stand: Stand) -> Facts:
-        """The facts about those manifests in a folder that were not known."""
+    def _learn_folder(self, path: str, algorithm: str, stand: Stand) -> _Learnt:
         folder = f"{self._layout.repositories}/{path}"
         version = version_of(folder)
         if version is None or self._known.get(path) == (stand, version):
-            return ()
+            return _NOTHING_NEW
         before = self._learnt.get(path, _NOTHING)
         if before[0] != stand:
             before = _NOTHING
             if self._index.is_known(path, version):
                 self._done(path, stand, version)
-                return ()
+                return _NOTHING_NEW
         listing = self._listings.look(folder)
         if listing is None:
-            return ()
+            return _NOTHING_NEW
         names = frozenset(listing.names)
-        facts, missing = self._read(algorithm, (names - before[1]) | (names & before[2]))
+        learnt = self._read(algorithm, sorted((names - before[1]) | (names & before[2])))
         # What can't be read now, a folder without content for example, may be pushed again without a trace in the
         # folder's time: it is tried each time, and only a folder of which all was read is done with.
-        if listing.settled and not missing:
+        if listing.settled and not learnt.missing:
             self._index.set_known(path, listing.version)
             self._done(path, stand, listing.version)
         else:
-            self._not_done(path, stand, names, missing)
-        return facts
+            self._not_done(path, stand, names, learnt.missing)
+        return learnt
 
-    def _read(self, algorithm: str, names: frozenset[str]) -> tuple[Facts, frozenset[str]]:
-        """The facts that were not known of manifests, and the names of those whose facts the index does not have."""
-        wanted = self._index.unknown([f"{algorithm}:{name}" for name in names]) if names else []
-        facts = [fact for fact in map(self._fact, wanted) if fact is not None]
-        kept = {fact.digest for fact in facts} if facts and self._index.add(facts) else set[str]()
-        return facts, frozenset(digest.partition(":")[2] for digest in wanted if digest not in kept)
+    def _read(self, algorithm: str, names: Sequence[str]) -> _Learnt:
+        """Reads the manifests that the index does not know, and lets it keep what they say, some at a time."""
+        count, unkept, missing = 0, list[Fact](), set[str]()
+        for place in range(0, len(names), MOST_FACTS):
+            wanted = self._index.unknown([f"{algorithm}:{name}" for name in names[place : place + MOST_FACTS]])
+            facts = [fact for fact in map(self._fact, wanted) if fact is not None]
+            count += len(facts)
+            missing |= {digest.partition(":")[2] for digest in wanted}
+            if facts and not unkept and self._index.add(facts):
+                missing -= {fact.digest.partition(":")[2] for fact in facts}
+            else:
+                unkept += facts
+        return _Learnt(count, tuple(unkept), frozenset(missing))
 
     def _done(self, path: str, stand: Stand, version: Version) -> None:
         with self._changing:
@@ -158,7 +201,9 @@ class Referrers:
             return None
         if references.subject is None:
             return Fact(text)
-        return Fact(text, str(references.subject), json.dumps(_descriptor(digest, body, references)))
+        descriptor = json.dumps(_descriptor(digest, body, references))
+        kept = descriptor if len(descriptor) <= _LARGEST_KEPT else None
+        return Fact(text, str(references.subject), references.artifact_type, kept)
 
 
 def _descriptor(digest: Digest, body: bytes, references: References) -> dict[str, Any]:

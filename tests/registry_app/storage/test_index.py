@@ -46,7 +46,7 @@ def sign(storage, number, repository=APP):
 
 def found(storage, repository=APP, subject=SUBJECT):
     """The digests that are listed."""
-    return [one["digest"] for one in storage.referrers.list(repository, subject)]
+    return [one["digest"] for one in storage.referrers.iterate(repository, subject)]
 
 
 def age():
@@ -426,7 +426,7 @@ TestHistories.settings = settings(max_examples=15, stateful_step_count=20, deadl
 def test_descriptors_are_those_of_the_specification(storage):
     """With annotations, and the size in bytes."""
     digest = sign(storage, 7)
-    (one,) = storage.referrers.list(APP, SUBJECT)
+    (one,) = storage.referrers.iterate(APP, SUBJECT)
     assert one == {
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "digest": str(digest),

@@ -279,9 +279,9 @@ def test_referrers_are_found_by_their_subject(storage):
     second = push_image(storage, layers=(b"sbom",), subject=about)
     push_image(storage, layers=(b"other",))
     digest = Digest.parse(about["digest"])
-    found = storage.referrers.list(APP, digest)
+    found = list(storage.referrers.iterate(APP, digest))
     assert [one["digest"] for one in found] == sorted([str(first), str(second)])
-    assert storage.referrers.list(APP, digest, artifact_type="a/sig") == [
+    assert list(storage.referrers.iterate(APP, digest, artifact_type="a/sig")) == [
         {
             "mediaType": OCI_MANIFEST,
             "digest": str(first),
@@ -291,8 +291,8 @@ def test_referrers_are_found_by_their_subject(storage):
         }
     ]
     storage.manifests.delete(APP, first)
-    assert [one["digest"] for one in storage.referrers.list(APP, digest)] == [str(second)]
-    assert storage.referrers.list(Repository("other"), digest) == []
+    assert [one["digest"] for one in storage.referrers.iterate(APP, digest)] == [str(second)]
+    assert list(storage.referrers.iterate(Repository("other"), digest)) == []
 
 
 def test_referrers_kept_under_a_fallback_tag_are_taken_over(storage):
@@ -302,4 +302,4 @@ def test_referrers_kept_under_a_fallback_tag_are_taken_over(storage):
     digest = push_image(storage, layers=(b"sig",))
     gone = image(layers=[b"gone"])
     push_document(storage, index(signature, gone), f"sha256-{subject.hex}", sparse=True)
-    assert [one["digest"] for one in storage.referrers.list(APP, subject)] == [str(digest)]
+    assert [one["digest"] for one in storage.referrers.iterate(APP, subject)] == [str(digest)]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import tracemalloc
+from itertools import islice
 
 import pytest
 
@@ -10,6 +13,7 @@ from registry_app.oci.digests import Digest
 from registry_app.oci.manifests import parse_manifest
 from registry_app.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from registry_app.oci.names import Tag
+from registry_app.storage.manifests import Manifests
 from tests.registry_app.storage.pushing import (
     APP,
     body_of,
@@ -39,7 +43,7 @@ def signed(storage):
 
 def listed(storage, subject):
     """The digests that are listed."""
-    return [Digest.parse(one["digest"]) for one in storage.referrers.list(APP, subject)]
+    return [Digest.parse(one["digest"]) for one in storage.referrers.iterate(APP, subject)]
 
 
 def test_an_untagged_referrer_is_listed(storage, signed):
@@ -93,7 +97,7 @@ def test_an_index_refers_too(storage, signed):
     subject, _ = signed
     document = index(image(), artifactType="a/bundle", subject=descriptor(body_of(image()), OCI_MANIFEST))
     digest = push_document(storage, document)
-    (one,) = storage.referrers.list(APP, subject, artifact_type="a/bundle")
+    (one,) = storage.referrers.iterate(APP, subject, artifact_type="a/bundle")
     assert (one["digest"], one["mediaType"]) == (str(digest), OCI_INDEX)
 
 
@@ -105,7 +109,7 @@ def test_a_fallback_tag_is_taken_over_with_and_without_subjects(storage, with_su
     signature = push_document(storage, document)
     fallback = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(body_of(document), OCI_MANIFEST)]}
     push_document(storage, fallback, f"sha256-{subject.hex}")
-    (one,) = storage.referrers.list(APP, subject)
+    (one,) = storage.referrers.iterate(APP, subject)
     assert one["digest"] == str(signature)
     assert one["artifactType"] == "a/sig"
     storage.manifests.delete(APP, Tag(f"sha256-{subject.hex}"))
@@ -130,3 +134,78 @@ def test_a_damaged_referrer_is_not_listed_and_hides_no_other(storage, signed):
     assert listed(storage, subject) == [signature]
     storage.layout.blob(other).unlink()
     assert listed(storage, subject) == [signature]
+
+
+def pushed(storage, count, **annotations):
+    """An image, and the digests of so many signatures of it in their order."""
+    subject = push_image(storage, "v1")
+    documents = (signature_of(subject, annotations={"number": str(number), **annotations}) for number in range(count))
+    return subject, sorted(push_document(storage, document) for document in documents)
+
+
+@pytest.fixture
+def two_at_a_time(monkeypatch):
+    """The index answers, and takes, no more than two facts at once."""
+    for module in ("index", "referrers"):
+        monkeypatch.setattr(f"registry_app.storage.{module}.MOST_FACTS", 2)
+
+
+@pytest.mark.usefixtures("two_at_a_time")
+@pytest.mark.parametrize("count", range(6))
+def test_many_are_asked_for_in_pieces(storage, count):
+    """Each is told once and in order, from any digest on, and by type; a fallback tag's are among them."""
+    subject, signatures = pushed(storage, count)
+    other = image(artifactType="a/other")
+    children = [other, *(signature_of(subject, annotations={"number": str(number)}) for number in range(count))]
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX}
+    document["manifests"] = [descriptor(body_of(child), OCI_MANIFEST) for child in children]
+    all_of_them = sorted([push_document(storage, other), *signatures])
+    push_document(storage, document, f"sha256-{subject.hex}")
+    assert listed(storage, subject) == all_of_them
+    for place, last in enumerate(all_of_them, 1):
+        rest = storage.referrers.iterate(APP, subject, last=str(last))
+        assert [one["digest"] for one in rest] == [str(digest) for digest in all_of_them[place:]]
+    of_type = storage.referrers.iterate(APP, subject, artifact_type="a/sig")
+    assert [one["digest"] for one in of_type] == [str(digest) for digest in signatures]
+
+
+@pytest.mark.usefixtures("two_at_a_time")
+def test_what_the_index_could_not_keep_is_told_in_order(storage, monkeypatch):
+    """While somebody else holds it, for example; nothing is missing later."""
+    monkeypatch.setattr("registry_app.storage.index_database._BUSY_SECONDS", 0.05)
+    subject, first = pushed(storage, 3)
+    assert listed(storage, subject) == first
+    _, signatures = pushed(storage, 7)
+    blocker = sqlite3.connect(storage.layout.index, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    assert listed(storage, subject) == signatures
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert listed(storage, subject) == signatures
+    assert storage.index.count() == (8, 7)
+
+
+def test_only_what_is_taken_is_looked_up(storage, monkeypatch):
+    """However many there are behind it."""
+    subject, signatures = pushed(storage, 20)
+    assert listed(storage, subject) == signatures
+    looked = []
+    exists = Manifests.exists
+    monkeypatch.setattr(Manifests, "exists", lambda *one: looked.append(one) or exists(*one))
+    taken = islice(storage.referrers.iterate(APP, subject), 3)
+    assert [one["digest"] for one in taken] == [str(digest) for digest in signatures[:3]]
+    assert len(looked) <= 4
+
+
+def test_large_annotations_are_neither_kept_nor_held(storage):
+    """One manifest of megabytes is in memory at a time, whoever asks, and the index stays small."""
+    subject, signatures = pushed(storage, 12, long="x" * 3_000_000)
+    tracemalloc.start()
+    try:
+        told = [(one["digest"], len(one["annotations"]["long"])) for one in storage.referrers.iterate(APP, subject)]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert told == [(str(digest), 3_000_000) for digest in signatures]
+    assert peak < 24_000_000
+    assert sum(file.stat().st_size for file in storage.layout.own.glob("index.sqlite*")) < 1_000_000
