@@ -56,6 +56,9 @@ def serve(settings: RegistrySettings) -> None:
     load_before_forks(settings)
     # A core dump would hold the passwords of clients.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Each connection is an open file: with the 1,024 of a shell a worker would have none left for what it serves.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     RegistryServer(settings).run()
 
 
@@ -100,7 +103,8 @@ class RegistryServer(BaseApplication):
 
     def load_config(self) -> None:
         """Hands our settings to gunicorn; its own files, arguments and environment are not read."""
-        for name, value in gunicorn_options(self.settings).items():
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for name, value in gunicorn_options(self.settings, files=files).items():
             self.cfg.set(name, value)
         self.cfg.set("when_ready", lambda _arbiter: self._announce())
         self.cfg.set("post_worker_init", self._start_worker)
@@ -142,15 +146,16 @@ def with_shared_secret(settings: RegistrySettings) -> RegistrySettings:
     return replace(settings, http=replace(settings.http, secret=secrets.token_hex(32)))
 
 
-def gunicorn_options(settings: RegistrySettings) -> dict[str, Any]:
-    """Every gunicorn setting that differs from its default. Pure."""
+def gunicorn_options(settings: RegistrySettings, *, files: int) -> dict[str, Any]:
+    """Every gunicorn setting that differs from its default; `files` may be open in one process. Pure."""
     http = settings.http
     options: dict[str, Any] = {
         "bind": [bind_text(http.address)],
         "workers": settings.workers,
         "threads": settings.threads,
         "worker_class": "registry_app.worker.RegistryWorker",
-        "worker_connections": max(1000, 4 * settings.threads),
+        # A request may open one more, and a worker that can't accept for want of files ends.
+        "worker_connections": max(settings.threads + 1, min(max(1000, 4 * settings.threads), files * 3 // 4)),
         "timeout": WORKER_TIMEOUT_SECONDS,
         "graceful_timeout": max(1, int(http.drain_timeout)),
         "keepalive": KEEPALIVE_SECONDS,

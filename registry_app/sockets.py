@@ -102,6 +102,13 @@ class PatientSocket(Patience, socket.socket):
             self._limited = True
             self._limit(Patience.patience or 0)  # 0: for ever
 
+    def taken(self, most: int) -> bytes | None:
+        """What has come, without waiting: None if nothing has, no bytes at the end."""
+        try:
+            return super().recv(most, socket.MSG_DONTWAIT)
+        except ClientSilentError:
+            return None
+
     def receive(self, most: int) -> bytes:
         """What has arrived of something large, none at the end. Raises ClientSilentError."""
         self._wake_at(LARGE if most >= LARGE else 1)
@@ -136,6 +143,14 @@ class PatientSocket(Patience, socket.socket):
 
 class PatientTlsSocket(Patience, ssl.SSLSocket):
     """The same over TLS."""
+
+    def taken(self, most: int) -> bytes | None:
+        """What has come, without waiting: None if nothing has, no bytes at the end. The socket does not block then."""
+        self.setblocking(False)
+        try:
+            return super().recv(most)
+        except ssl.SSLWantReadError:
+            return None
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature of ssl.SSLSocket
         """Agrees on keys, or leads a client that speaks plain HTTP to HTTPS. Raises ClientSilentError, OSError."""

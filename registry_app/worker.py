@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import ParseException
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from registry_app.errors import ErrorCode, RegistryError
+from registry_app.heads import head_has_come
 from registry_app.http.gate import new_request_id
 from registry_app.leading import PATIENCE, Leading
 from registry_app.refusals import answer_of, refusal_of
@@ -29,20 +30,7 @@ from registry_app.request_body import AwaitedBody, LengthBody
 from registry_app.sockets import Patience, PatientSocket
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Connection(Protocol):
-        """What this module needs of gunicorn's connections."""
-
-        sock: Any
-        parser: Any
-        data_ready: bool
-        timeout: float
-
-        def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002
-            """Closes it; gracefully so that the client gets the answer."""
-            ...
-
+    from registry_app.heads import Connection
 
 # How long a worker that was replaced (SIGHUP) goes on with its uploads.
 LONGEST_FAREWELL_SECONDS = 3600
@@ -93,12 +81,19 @@ class RegistryWorker(ThreadWorker):
         super().enqueue_req(conn)
 
     def handle(self, conn: Connection) -> Any:
-        """Serves a request. A connection that ends is closed here: its client may take two seconds to see it."""
-        self._heads[conn] = time.monotonic()
+        """Serves a request whose head is there; lets one whose head is not wait for it without a thread.
+
+        A connection that ends is closed here: its client may take two seconds to see it.
+        """
+        self._heads.setdefault(conn, time.monotonic())
         try:
+            if self.alive and not head_has_come(conn, self.cfg):
+                return _DEFER
             outcome = super().handle(conn)
-        finally:
-            self._heads.pop(conn, None)
+        except OSError as error:  # before there was a request
+            self.log.debug("a connection was lost: %s", error)
+            outcome = False
+        self._heads.pop(conn, None)
         if outcome is False:
             self._leading.resign()
             conn.close(graceful=True)
@@ -132,7 +127,8 @@ class RegistryWorker(ThreadWorker):
         super().murder_pending()
         latest = time.monotonic() - min(LONGEST_HEAD_SECONDS, Patience.patience or LONGEST_HEAD_SECONDS)
         for conn in [conn for conn, since in self._heads.copy().items() if since < latest]:
-            with suppress(OSError):  # below TLS; the thread that reads finds the end, and closes it
+            self._heads.pop(conn, None)
+            with suppress(OSError):  # below TLS; whoever reads next finds the end, and closes it
                 socket.socket.shutdown(conn.sock, socket.SHUT_RD)
 
     def _cap_keepalive(self, deadline: float) -> None:
@@ -199,7 +195,7 @@ class RegistryWorker(ThreadWorker):
         outcome = self.handle(conn)
         while outcome is True and _more(conn):
             outcome = self.handle(conn)
-        return outcome is True
+        return outcome is True or outcome is _DEFER
 
     def _await_first_bytes(self, conn: Connection) -> None:
         conn.timeout = time.monotonic() + self.cfg.keepalive

@@ -96,6 +96,79 @@ def test_connections_that_send_nothing_hold_no_thread(registry):
         client.close()
 
 
+def _speaking_plainly(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def _speaking_tls(port):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(_speaking_plainly(port))
+
+
+@pytest.mark.parametrize(
+    ("service", "connect"), [("registry", _speaking_plainly), ("tls", _speaking_tls)], ids=["plain", "TLS"]
+)
+@pytest.mark.parametrize("before", [b"", REQUEST], ids=["new", "at rest before"])
+def test_heads_that_are_sent_by_half_hold_no_thread(request, service, connect, before):
+    """Many more than threads, and a new request is served at once; theirs are when the other half comes."""
+    port = request.getfixturevalue(service).port
+    clients = [connect(port) for _ in range(30)]
+    for client in clients:
+        if before:
+            client.sendall(before)
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        client.sendall(REQUEST[:9])
+    for client in clients:
+        client.sendall(REQUEST[9:20])
+    start = time.monotonic()
+    with closing(connect(port)) as other:
+        other.sendall(REQUEST)
+        assert other.recv(4096).startswith(b"HTTP/1.1 200")
+    assert time.monotonic() - start < 4
+    for client in clients:
+        client.sendall(REQUEST[20:] + REQUEST)
+        answer = b""
+        while answer.count(b"ok\n") < 2:
+            answer += client.recv(4096)
+        client.close()
+
+
+def test_handshakes_that_stop_hold_no_thread(tls):
+    """After the client's first word, whole or half."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing).do_handshake()
+    hello = outgoing.read()
+    clients = [_speaking_plainly(tls.port) for _ in range(30)]
+    for number, client in enumerate(clients):
+        client.sendall(hello if number % 2 else hello[:50])
+    start = time.monotonic()
+    with closing(_speaking_tls(tls.port)) as other:
+        other.sendall(REQUEST)
+        assert other.recv(4096).startswith(b"HTTP/1.1 200")
+    assert time.monotonic() - start < 4
+    for client in clients:
+        client.close()
+    assert "Traceback" not in tls.log.read_text()
+
+
+@pytest.mark.parametrize("limit", ["256:", "256:256"], ids=["of a shell", "of the system"])
+def test_more_connections_than_files_end_no_worker(tmp_path, limit):
+    """The limit that a shell gives is raised; under one that can't be, connections wait for each other."""
+    config = {"stackgen": {"workers": 1, "threads": 2}}
+    with start_registry(tmp_path, wrapper=("prlimit", f"--nofile={limit}"), config=config) as registry:
+        clients = [_speaking_plainly(registry.port) for _ in range(300)]
+        clients[0].sendall(REQUEST)
+        assert clients[0].recv(4096).startswith(b"HTTP/1.1 200")
+        for client in clients:
+            client.close()
+        assert registry.request("GET", "/healthz").status == 200
+        assert registry.log.read_text().count("Booting worker") == 1
+
+
 @pytest.mark.parametrize("first", [b"GET /healthz HTTP/1.1\r\nX: ", b"\x16\x03\x01\x02\x00"], ids=["head", "handshake"])
 def test_a_head_that_never_ends_is_given_up(tmp_path, first):
     """Though another byte of it comes all the time; TLS's handshake is the beginning of it."""
