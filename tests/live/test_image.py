@@ -59,6 +59,18 @@ def test_what_people_type_in_a_registry_s_container_works(stack, docker):
     assert "admin:" in stack.compose("exec", "registry", "cat", "/auth/htpasswd").stdout
 
 
+@pytest.mark.parametrize("place", ["/etc/docker/registry", "/etc/distribution"])
+@pytest.mark.parametrize("whole_folder", [True, False], ids=["folder", "file"])
+def test_a_configuration_is_found_where_it_was_mounted_before(stack, tmp_path, place, whole_folder):
+    """In the place of registry:2 or of registry:3, by its folder or alone: never the image's own instead, without users."""
+    (tmp_path / "config.yml").write_text("version: 9.9\n")
+    tmp_path.chmod(0o755)
+    mounted = f"{tmp_path}:{place}" if whole_folder else f"{tmp_path / 'config.yml'}:{place}/config.yml"
+    started = stack.try_docker("run", "--rm", "--network", "none", "--volume", f"{mounted}:ro", stack.registry_image)
+    assert started.returncode == 1
+    assert "unsupported version '9.9'" in started.stderr
+
+
 def test_the_image_runs_without_root_and_holds_no_tools_of_its_own(stack, docker):
     """Uid 10001, a registry and nothing to build with."""
     image = stack.registry_image
