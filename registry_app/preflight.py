@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from registry_app.storage import open_storage
 from registry_app.storage.layout import Layout
-from registry_app.storage.rights import why_barred
+from registry_app.storage.rights import why_barred, why_unreadable
 from registry_app.storage.survey import survey
 from registry_app.tls import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from registry_app.settings import RegistrySettings
+    from registry_app.settings import RegistrySettings, TlsSettings
 
 # A start should not wait for it: what lies deeper is named by `registry check`.
 _LOOKED_INTO, _LOOKED_AT = 300, 1000
@@ -28,12 +28,7 @@ def find_obstacles(settings: RegistrySettings) -> Iterator[str]:
     except OSError as error:
         yield _storage_obstacle(settings.storage.root, error)
     if settings.http.tls is not None:
-        try:
-            make_context(settings.http.tls)
-        except ssl.SSLError as error:
-            yield f"http.tls: certificate and key can't be used: {error.reason or error}: do they belong together?"
-        except OSError as error:
-            yield f"http.tls: {error.filename or settings.http.tls.certificate}: {error.strerror}"
+        yield from _tls_obstacles(settings.http.tls)
 
 
 def find_worries(settings: RegistrySettings) -> Iterator[str]:
@@ -44,7 +39,7 @@ def find_worries(settings: RegistrySettings) -> Iterator[str]:
         "stackgen.http_secret_file": (settings.http.secret_file, "a random secret is used until it can be read"),
     }
     for key, (path, consequence) in secrets.items():
-        why = _why_unreadable(path) if path is not None else None
+        why = why_unreadable(path) if path is not None else None
         if why is not None:
             yield f"{key}: {path}: {why}: {consequence}"
     yield from map(str, survey(Layout(settings.storage.root), folders=_LOOKED_INTO, breadth=_LOOKED_AT))
@@ -57,9 +52,14 @@ def _storage_obstacle(root: Path, error: OSError) -> str:
     return text if why is None else f"{text}: {why} (with the old registry stopped, if one kept the volume)"
 
 
-def _why_unreadable(path: Path) -> str | None:
+def _tls_obstacles(tls: TlsSettings) -> Iterator[str]:
+    named = {"certificate": tls.certificate, "key": tls.key}
+    named |= {f"clientcas.{place}": path for place, path in enumerate(tls.client_authorities)}
+    whys = [(f"http.tls.{key}: {path}", why_unreadable(path)) for key, path in named.items()]
+    if unreadable := [f"{name}: {why}" for name, why in whys if why is not None]:
+        yield from unreadable
+        return
     try:
-        with path.open("rb"):
-            return None
-    except OSError as error:
-        return error.strerror
+        make_context(tls)
+    except ssl.SSLError as error:
+        yield f"http.tls: certificate and key can't be used: {error.reason or error}: do they belong together?"

@@ -37,14 +37,35 @@ def may(place: Path | str, wanted: int) -> bool:
         return False
 
 
+def why_unreadable(path: Path) -> str | None:
+    """Why this process can't read a file that somebody else keeps for it, and what to do; None if it can."""
+    try:
+        with path.open("rb"):
+            return None
+    except PermissionError as error:
+        places = [*reversed(path.absolute().parents), path.absolute()]
+        barred = (place for place in places if not may(place, PASS if place.is_dir() else READ))
+        place = next(barred, None)
+        if place is None:
+            return error.strerror
+        return f"{error.strerror}: {_belongs(place)}: run `chgrp {os.getegid()}` and `chmod g+rX` on it, as root"
+    except OSError as error:
+        return error.strerror
+
+
 def obstacle(place: Path) -> str:
     """Whose a file or folder is, who we are, and the command that mends it."""
     try:
-        found = place.stat()
+        text = _belongs(place)
     except OSError as error:
         return f"{place}: {error.strerror}"
-    owner, ours = f"{found.st_uid}:{found.st_gid}", f"{os.geteuid()}:{os.getegid()}"
-    text = f"{place} belongs to {owner} with the mode {stat.S_IMODE(found.st_mode):04o}, and the service runs as {ours}"
-    if found.st_uid == os.geteuid():
+    if place.stat().st_uid == os.geteuid():
         return f"{text}: run `chmod u+rwX {place}`"
-    return f"{text}: run `registry adopt --owner {ours}` as root, once"
+    return f"{text}: run `registry adopt --owner {os.geteuid()}:{os.getegid()}` as root, once"
+
+
+def _belongs(place: Path) -> str:
+    found = place.stat()
+    mode = f"{stat.S_IMODE(found.st_mode):04o}"
+    ours = f"{os.geteuid()}:{os.getegid()}"
+    return f"{place} belongs to {found.st_uid}:{found.st_gid} with the mode {mode}, and the service runs as {ours}"

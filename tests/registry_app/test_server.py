@@ -189,26 +189,56 @@ def start_in_vain(path, **options):
 AS_ANOTHER = """
 import os, sys
 from pathlib import Path
-from registry_app.preflight import find_obstacles
-from registry_app.settings import RegistrySettings, StorageSettings
-settings = RegistrySettings(storage=StorageSettings(root=Path(sys.argv[1])))
+from registry_app.configuration import load_settings
+from registry_app.preflight import find_obstacles, find_worries
+settings = load_settings(Path(sys.argv[1], "config.yml"), {})
+os.setgroups([])
 os.setgid(10001)
 os.setuid(10001)
-print(*find_obstacles(settings), sep="\\n")
+print(*find_obstacles(settings), *find_worries(settings), sep="\\n")
 """
+
+
+def told_as_another(folder):
+    """What stands in the way of the service in this folder where it runs as the image's user."""
+    Path(folder).chmod(0o755)
+    command = [sys.executable, "-c", AS_ANOTHER, folder]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_files_that_only_root_may_read_are_told_with_the_way_out():
+    """A key as ACME clients leave it, an htpasswd file in a closed folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = make_certificate(Path(folder), "one")
+        key.chmod(0o600)
+        closed = Path(folder, "auth")
+        closed.mkdir(mode=0o700)
+        (closed / "htpasswd").write_text("")
+        root = Path(folder, "root")
+        root.mkdir()
+        os.chown(root, 10001, 10001)
+        tls = f"{{certificate: {certificate}, key: {key}}}"
+        Path(folder, "config.yml").write_text(
+            f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{tls: {tls}}}\n"
+            f"auth: {{htpasswd: {{realm: r, path: {closed}/htpasswd}}}}\n"
+        )
+        of_key, of_users = told_as_another(folder).splitlines()
+    assert of_key.startswith(f"http.tls.key: {key}: Permission denied: {key} belongs to 0:0 with the mode 0600")
+    assert of_users.startswith(f"auth.htpasswd.path: {closed}/htpasswd: Permission denied: {closed} belongs to 0:0")
+    for told in (of_key, of_users):
+        assert "the service runs as 10001:10001: run `chgrp 10001` and `chmod g+rX` on it, as root" in told
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 def test_a_volume_that_belongs_to_root_is_told_with_the_way_out():
     """As registry:2 leaves it."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
         Path(folder, "docker/registry/v2").mkdir(parents=True)
-        command = [sys.executable, "-c", AS_ANOTHER, folder]
-        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout
-    assert told.count("\n") == 1
+        Path(folder, "config.yml").write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}}}}}\n")
+        told = told_as_another(folder)
     assert "Permission denied" in told
-    assert "registry adopt --owner 10001:10001" in told
+    assert all("registry adopt --owner 10001:10001" in line for line in told.splitlines())
 
 
 def test_what_stands_in_the_way_of_starting_is_told_without_a_traceback(tmp_path):
@@ -217,7 +247,9 @@ def test_what_stands_in_the_way_of_starting_is_told_without_a_traceback(tmp_path
     config.write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/root}}}}\nhttp: {{tls: {{certificate: /missing, key: /missing}}}}\n"
     )
-    assert "http.tls: /missing: No such file" in start_in_vain(config)
+    told = start_in_vain(config)
+    for key in ("certificate", "key"):
+        assert f"http.tls.{key}: /missing: No such file" in told
     certificate, _ = make_certificate(tmp_path, "one")
     kept = certificate.read_bytes()
     _, key = make_certificate(tmp_path, "two")
