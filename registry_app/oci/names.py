@@ -22,6 +22,11 @@ def is_component(text: str) -> bool:
     return _ONE_COMPONENT.fullmatch(text) is not None
 
 
+def is_tag(text: str) -> bool:
+    """Whether this may be the name of a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """The name of a repository, such as `team/app`; use `parse`, which checks the grammar."""
@@ -56,7 +61,7 @@ class Tag:
     @classmethod
     def parse(cls, text: str) -> Tag:
         """The tag of this name; raises TAG_INVALID."""
-        if not _TAG.fullmatch(text):
+        if not is_tag(text):
             raise RegistryError(ErrorCode.TAG_INVALID, tag=text[:300])
         return cls(text)
 

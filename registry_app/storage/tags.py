@@ -9,13 +9,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
-from registry_app.oci.names import Tag
+from registry_app.oci.names import Tag, is_tag
 from registry_app.storage.failures import failures_told
 from registry_app.storage.files import sync_folder
 from registry_app.storage.links import remembered_links, write_link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from registry_app.oci.digests import Digest
     from registry_app.oci.names import Repository
@@ -43,7 +43,7 @@ class Tags:
             if not names and not self._known(repository):
                 raise RegistryError(ErrorCode.NAME_UNKNOWN, name=str(repository))
             behind = islice(names, bisect_right(names, last) if last else 0, None)
-            return list(islice((name for name in behind if _is_tag(folder, name)), limit))
+            return list(islice(_those_that_are_tags(folder, behind), limit))
 
     def find(self, repository: Repository, tag: Tag) -> Digest | None:
         """The manifest that a tag names."""
@@ -90,13 +90,24 @@ class Tags:
         )
 
 
-def _is_tag(folder: str, name: str) -> bool:
-    """Whether a folder is a tag: an interrupted push or delete, or another registry, leaves some that are none."""
+def _those_that_are_tags(folder: str, names: Iterable[str]) -> Iterator[str]:
+    """The folders that are tags: an interrupted push or delete, or another registry, leaves some that are none."""
     try:
-        found = os.stat(f"{folder}/{name}/current/link", follow_symlinks=False)  # noqa: PTH116 - faster by far
+        # Looked up from here: to go the whole way for each would take as long again.
+        place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:  # deleted since
+        return
+    try:
+        yield from (name for name in names if _has_link(place, name) and is_tag(name))
+    finally:
+        os.close(place)
+
+
+def _has_link(tags: int, name: str) -> bool:
+    try:
+        return os.stat(f"{name}/current/link", dir_fd=tags, follow_symlinks=False).st_size > 0
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return found.st_size > 0 and _parse(name) is not None
 
 
 def _parse(name: str) -> Tag | None:
