@@ -62,6 +62,7 @@ class Front:
     plain_port: int
     context: ssl.SSLContext
     access_log: Path
+    error_log: Path
 
     def requests(self) -> list[dict[str, Any]]:
         """Every request that nginx took for one, in the order of their ends."""
@@ -97,7 +98,7 @@ def rendered_nginx(registry: RunningRegistry, folder: Path) -> Iterator[Front]:
     context = ssl.create_default_context(cafile=str(folder / "server.pem"))
     try:
         _wait(process, folder)
-        yield Front(port, places["plain"], context, folder / "access.log")
+        yield Front(port, places["plain"], context, folder / "access.log", folder / "error.log")
     finally:
         process.terminate()
         process.wait(5)
