@@ -39,6 +39,7 @@ def endpoints_page() -> str:
         "tree can be read), `/debug/ready` (it can be written too) and, if asked for, the metrics.",
         "The last two answer `{}`, or 503 with a reason for each failed check. `index` in the answer of `/debug/ready`",
         "is a note: while the index is made anew, lists are right and slower, and the answer stays 200.",
+        "`registry health` asks both and prints the reasons.",
     ]
     return MADE + "\n".join(lines) + "\n"
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Command -> module below registry_app.cli that defines a click command named `command`.
 COMMANDS = {
     "serve": "serve",
+    "health": "health",
     "htpasswd": "htpasswd",
     "read-only": "read_only",
     "adopt": "adopt",
