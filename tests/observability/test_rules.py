@@ -27,6 +27,7 @@ FOREIGN = {
     "nginx_connections_reading",
     "nginx_connections_waiting",
     "nginx_connections_writing",
+    "nginx_up",
     "node_cpu_seconds_total",
     "node_disk_io_time_seconds_total",
     "node_filesystem_avail_bytes",
