@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import datetime as dt
 
 _LARGEST_ID = 2**32 - 2
+# Docker and Prometheus count bytes, and Prometheus nanoseconds, in 63 bits, and end where a number does not fit.
+_LARGEST_SIZE = 2**63 - 1
+_LONGEST_SECONDS = 100 * 365 * 86400
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 _SIZES = {"": 1, "B": 1, "K": 2**10, "KIB": 2**10, "M": 2**20, "MIB": 2**20, "G": 2**30, "GIB": 2**30, "T": 2**40}
@@ -84,12 +87,16 @@ def say_span(span: dt.timedelta) -> str:
 def _positive_size(value: str) -> str:
     if parse_bytes(value) <= 0:
         raise ValueError("is zero")
+    if parse_bytes(value) > _LARGEST_SIZE:
+        raise ValueError("is more than any program can count")
     return value
 
 
 def _positive_duration(value: str) -> str:
     if parse_duration(value) <= 0:
         raise ValueError("is zero")
+    if parse_duration(value) > _LONGEST_SECONDS:
+        raise ValueError("is longer than a hundred years")
     return value
 
 

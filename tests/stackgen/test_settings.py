@@ -214,6 +214,8 @@ def test_every_setting_has_a_good_value_in_these_tests():
         ("HSTS=maybe", "neither true nor false"),
         ("STORAGE_RESERVE=lots", "no size"),
         ("GC_INTERVAL=0h", "zero"),
+        ("PROMETHEUS_RETENTION=99999999h", "longer than a hundred years"),
+        ("PROMETHEUS_RETENTION_SIZE=9999999999T", "more than any program can count"),
         ("PROXY=traefik", "nginx"),
         ("REGISTRY_IMAGE=a:1\nREGISTRY_VERSION=2", "already names a tag"),
         ("SERVICE_DOMIAN=x", "did you mean SERVICE_DOMAIN?"),
