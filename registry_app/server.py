@@ -67,10 +67,13 @@ def why_not_bindable(address: Address) -> str | None:
     if address.socket:
         return None
     host = _host(address)
-    try:
-        socket.create_server((host, address.port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
-    except OSError as error:
-        return error.strerror
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        # Bound, never listened on: whoever connected to it would believe that the service is up, and be cut.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, address.port))
+        except OSError as error:
+            return error.strerror
     return None
 
 

@@ -11,14 +11,17 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from base64 import b64encode
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.serving import start_registry
+from registry_app.server import why_not_bindable
+from registry_app.settings import Address
+from tests.serving import free_port, start_registry
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +269,25 @@ def test_what_stands_in_the_way_of_starting_is_told_without_a_traceback(tmp_path
             f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/root}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
         )
         assert f"http.addr: 127.0.0.1:{port}: Address already in use" in start_in_vain(config)
+
+
+def test_nobody_who_waits_for_the_service_is_let_in_before_it_serves():
+    """Looking whether its port is free takes no connection, which would be cut a moment later."""
+    address, over, let_in = Address(host="127.0.0.1", port=free_port()), threading.Event(), []
+
+    def keep_trying():
+        while not over.is_set():
+            with suppress(OSError), socket.create_connection((address.host, address.port), timeout=1):
+                let_in.append(True)
+
+    waiting = threading.Thread(target=keep_trying)
+    waiting.start()
+    try:
+        assert {why_not_bindable(address) for _ in range(2000)} == {None}
+    finally:
+        over.set()
+        waiting.join()
+    assert not let_in
 
 
 def test_a_missing_htpasswd_file_is_told_and_lets_nobody_in(tmp_path):
