@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 FAILURES = (OSError, http.client.HTTPException)
@@ -56,6 +57,24 @@ def make_image(pick: random.Random, *, layers=2, size=2000, shared=()):
     return Image(blobs, json.dumps(document).encode())
 
 
+def describe(image):
+    """The descriptor of an image, as an index or a signature holds it."""
+    media_type = json.loads(image.manifest)["mediaType"]
+    return {"mediaType": media_type, "digest": image.digest, "size": len(image.manifest)}
+
+
+def make_index(images):
+    """An index over images, which are pushed by themselves."""
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [describe(one) for one in images]}
+    return Image((), json.dumps(document).encode())
+
+
+def make_signature(pick: random.Random, subject):
+    """Something small that refers to an image."""
+    image = make_image(pick, layers=1, size=100)
+    return Image(image.blobs, json.dumps({**json.loads(image.manifest), "subject": describe(subject)}).encode())
+
+
 class Client:
     """One kept connection to a registry on loopback."""
 
@@ -101,7 +120,11 @@ class Client:
     def push_manifest(self, repository, reference, image):
         """The manifest under a tag or digest."""
         self.expect(
-            201, "PUT", f"/v2/{repository}/manifests/{reference}", image.manifest, {"Content-Type": OCI_MANIFEST}
+            201,
+            "PUT",
+            f"/v2/{repository}/manifests/{reference}",
+            image.manifest,
+            {"Content-Type": json.loads(image.manifest)["mediaType"]},
         )
 
     def push(self, repository, tag, image, *, skip=False):
@@ -112,7 +135,9 @@ class Client:
 
     def find(self, repository, tag):
         """Digest and body of the manifest that a tag names, None if it is unknown; RefusedError for a 5xx."""
-        status, headers, body = self.ask("GET", f"/v2/{repository}/manifests/{tag}", headers={"Accept": OCI_MANIFEST})
+        status, headers, body = self.ask(
+            "GET", f"/v2/{repository}/manifests/{tag}", headers={"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}"}
+        )
         if status == 404:
             return None
         if status != 200:
@@ -132,11 +157,29 @@ class Client:
             )
             if digest_of(body) != digest:
                 problems.append(f"{repository}:{tag} serves a manifest that has not its digest")
-            for described in [json.loads(body)["config"], *json.loads(body)["layers"]]:
-                problems += self.blob_problems(repository, described["digest"])
+            problems += self._problems_below(repository, json.loads(body))
         except RefusedError as error:
             return digest, [f"{repository}:{tag}: {error}"]
         return digest, problems
+
+    def _problems_below(self, repository, document):
+        problems = []
+        for described in document.get("manifests", ()):
+            found = self.find(repository, described["digest"])
+            if found is None:
+                problems.append(f"{repository}@{described['digest']}, a platform, is lost")
+            else:
+                problems += self._problems_below(repository, json.loads(found[1]))
+        for described in (document.get("config"), *document.get("layers", ())):
+            problems += self.blob_problems(repository, described["digest"]) if described else []
+        return problems
+
+    def signature_problems(self, repository, subject, signature):
+        """What is wrong with a signature that was acknowledged: it must be listed, and whole."""
+        _, body = self.expect(200, "GET", f"/v2/{repository}/referrers/{subject}")
+        if signature not in [one["digest"] for one in json.loads(body)["manifests"]]:
+            return [f"{repository}@{signature}, a signature, is not listed"]
+        return self.pull(repository, signature, {signature})[1]
 
     def blob_problems(self, repository, digest):
         """What is wrong with a blob that an acknowledged image needs."""

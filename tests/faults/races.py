@@ -15,7 +15,15 @@ from registry_app.gc.collection import collect
 from registry_app.gc.observers import Observer
 from registry_app.gc.plan import Policy
 from registry_app.storage import open_storage
-from tests.faults.client import FAILURES, Client, RefusedError, digest_of, make_image
+from tests.faults.client import (
+    FAILURES,
+    Client,
+    RefusedError,
+    digest_of,
+    make_image,
+    make_index,
+    make_signature,
+)
 from tests.faults.crashes import starter
 from tests.faults.outcome import Outcome
 
@@ -32,7 +40,7 @@ def race(folder, *, count, seed, pushers=8, peer=None):
             threading.Thread(
                 target=_pusher,
                 args=(running.port, random.Random(f"{seed}/{n}"), n, pool),
-                kwargs={"done": done, "outcome": outcome},
+                kwargs={"done": done, "outcome": outcome, "signs": peer is None},
             )
             for n in range(pushers)
         ]
@@ -90,53 +98,84 @@ def _go_first():
     return True
 
 
-def _pusher(port, pick, number, pool, *, done, outcome):
-    client, alive = Client(port), {}
+def _pusher(port, pick, number, pool, *, done, outcome, signs):
+    client, alive, signed = Client(port), {}, {}
     while not done.is_set():
-        repository = pick.choice(REPOSITORIES)
-        name = (repository, f"p{number}-{pick.randrange(3)}")
+        name = (pick.choice(REPOSITORIES), f"p{number}-{pick.randrange(3)}")
+        signed.pop(name, None)
         try:
             if alive.get(name) and pick.random() < 0.15:
-                client.expect(202, "DELETE", f"/v2/{repository}/manifests/{name[1]}")
+                client.expect(202, "DELETE", f"/v2/{name[0]}/manifests/{name[1]}")
                 alive[name] = None
             else:
-                image = make_image(pick, layers=1, shared=pick.sample(pool, 3))
-                _push(client, name, image, pick=pick, outcome=outcome)
+                image = _push(client, name, pool, pick=pick, outcome=outcome)
                 alive[name] = image.digest
                 outcome.counts["acknowledged"] += 1
-            for tag, digest in list(alive.items()):
-                problems = client.pull(*tag, {digest})[1]
-                outcome.counts["pulls"] += 1
-                if problems:
-                    outcome.counts["broken images"] += 1
-                    outcome.violations.append("; ".join(problems))
-                    del alive[tag]
+                if signs and pick.random() < 0.2:
+                    signed[name] = image.digest, _sign(client, name[0], image, pick=pick)
+                    outcome.counts["signatures"] += 1
+            _look(client, alive, signed, outcome)
         except (RefusedError, *FAILURES) as error:
             outcome.violations.append(f"{name}: {error!r}")
             alive.pop(name, None)
             time.sleep(0.1)
 
 
-def _push(client, name, image, *, pick, outcome):
-    """One push; on a refusal that says "unknown" it starts over, as a client does, and is counted."""
-    for attempt in range(5):
+def _sign(client, repository, image, *, pick):
+    signature = make_signature(pick, image)
+    client.push(repository, signature.digest, signature)
+    return signature.digest
+
+
+def _look(client, alive, signed, outcome):
+    """Pulls all that a pusher was told is there."""
+    for name, digest in list(alive.items()):
+        problems = client.pull(*name, {digest})[1]
+        outcome.counts["pulls"] += 1
+        if name in signed:
+            problems += client.signature_problems(name[0], *signed[name])
+        if problems:
+            outcome.counts["broken images"] += 1
+            outcome.violations.append("; ".join(problems))
+            del alive[name]
+            signed.pop(name, None)
+
+
+def _push(client, name, pool, *, pick, outcome):
+    """One push of an image, or of one for two platforms; what was pushed.
+
+    On a refusal that says "unknown" it starts over, as a client does, and is counted.
+    """
+    images = [make_image(pick, layers=1, shared=pick.sample(pool, 3)) for _ in range(pick.choice((1, 1, 1, 2)))]
+    top = images[0] if len(images) == 1 else make_index(images)
+    for _ in range(4):
         try:
-            for blob in image.blobs:
-                other = REPOSITORIES[name[0] == REPOSITORIES[0]]
-                if pick.random() < 0.3 and client.mount(name[0], digest_of(blob), other):
-                    outcome.counts["mounted"] += 1
-                    continue
-                client.push_blob(name[0], blob, skip=True)
-            if pick.random() < 0.2:
-                time.sleep(pick.uniform(0, 0.2))  # a client that takes its time: collections pass by
-            client.push_manifest(*name, image)
+            _push_once(client, name, top, images, pick=pick, outcome=outcome)
         except RefusedError as error:
-            if error.status != 404 or attempt == 4:
+            if error.status != 404:
                 raise
             outcome.counts["retries"] += 1
             outcome.counts[f"retry after {error}"] += 1
         else:
-            return
+            return top
+    _push_once(client, name, top, images, pick=pick, outcome=outcome)
+    return top
+
+
+def _push_once(client, name, top, images, *, pick, outcome):
+    for image in images:
+        for blob in image.blobs:
+            other = REPOSITORIES[name[0] == REPOSITORIES[0]]
+            if pick.random() < 0.3 and client.mount(name[0], digest_of(blob), other):
+                outcome.counts["mounted"] += 1
+                continue
+            client.push_blob(name[0], blob, skip=True)
+        if image is not top:
+            client.push_manifest(name[0], image.digest, image)  # a platform never has a tag
+            outcome.counts["platforms"] += 1
+        if pick.random() < 0.2:
+            time.sleep(pick.uniform(0, 0.2))  # a client that takes its time: collections pass by
+    client.push_manifest(*name, top)
 
 
 if __name__ == "__main__":
