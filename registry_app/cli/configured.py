@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,25 @@ if TYPE_CHECKING:
     from registry_app.settings import RegistrySettings
 
 configuration_argument = click.argument("config", required=False, type=click.Path(dir_okay=False))
+
+
+class _Amount(click.ParamType[float]):
+    """A number from zero on. `nan` and `inf` are numbers to Python, and mean nothing here."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; fails as a wrong use of the command."""
+        try:
+            amount = float(value)
+        except ValueError:
+            amount = math.nan
+        if not 0 <= amount < math.inf:
+            self.fail(f"{value} is no number from 0 on", param, ctx)
+        return amount
+
+
+AMOUNT = _Amount()
 
 
 def settings_or_exit(config: str | None) -> RegistrySettings:

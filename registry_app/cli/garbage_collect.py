@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.cli.configured import AMOUNT, configuration_argument, settings_or_exit
 from registry_app.cli.output import tell
 
 # What Go's strconv.ParseBool takes, and so upstream's command line.
@@ -37,7 +37,7 @@ class CommandOfGo(click.Command):
 @click.option("-d", "--dry-run", is_flag=True, help="Only tell what would be removed, and why the rest stays.")
 @click.option("-m", "--delete-untagged", is_flag=True, help="Remove manifests that no tag, index or subject keeps.")
 @click.option("-q", "--quiet", is_flag=True, help="Only tell the sum, and now and then how far it is.")
-@click.option("--grace", type=float, metavar="SECONDS", help="Keep what was promised to a client this recently.")
+@click.option("--grace", type=AMOUNT, metavar="SECONDS", help="Keep what was promised to a client this recently.")
 @click.option("--no-trash", is_flag=True, help="Free the room at once: nothing can be had back.")
 @configuration_argument
 def command(
@@ -54,19 +54,22 @@ def command(
     """
     from registry_app.cli.opened import storage_or_exit
     from registry_app.gc.collection import collect, plan_collection
-    from registry_app.gc.observers import Progress, Telling
+    from registry_app.gc.observers import NowAndThen, Progress, Telling
     from registry_app.maintenance import policy_of
 
     settings = settings_or_exit(config)
     policy = policy_of(settings, untagged=delete_untagged or None, grace=grace, trash=0 if no_trash else None)
-    observer = Progress(partial(click.echo, err=True)) if quiet else Telling(tell)
+    observer = Progress(NowAndThen(partial(click.echo, err=True))) if quiet else Telling(tell)
     with storage_or_exit(settings) as storage:
         report = (plan_collection if dry_run else collect)(storage, policy, observer)
+        restorable = report.run in storage.trash.runs()  # on a full disk nothing is
     did = "would remove" if dry_run else "removed"
     tell(
         f"{did} {report.removed_blobs} blobs, {report.removed_links} layer links, {report.removed_manifests} manifests "
         f"and {report.removed_uploads} uploads: {report.freed_bytes} bytes in {report.finished - report.started:.1f} s"
         f"; {report.kept_for_now} kept for now"
     )
-    if not dry_run and not no_trash and (report.removed_blobs or report.removed_links or report.removed_manifests):
+    if report.emptied_runs or report.removed_drafts:
+        tell(f"{did} for good {report.emptied_runs} runs in the trash and {report.removed_drafts} temporary files")
+    if restorable:
         tell(f"in the trash as {report.run}: registry trash restore {report.run} {settings.source}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ import click
 
 from registry_app.errors import RegistryError
 from registry_app.storage import Storage, open_storage
+from registry_app.storage.layout import Layout
 from registry_app.storage.rights import why_barred
 
 if TYPE_CHECKING:
@@ -20,19 +23,59 @@ if TYPE_CHECKING:
 
 @contextmanager
 def storage_or_exit(settings: RegistrySettings) -> Iterator[Storage]:
-    """The configured store; what goes wrong with it in the block ends the command with a plain message."""
+    """The configured store; what goes wrong with it in the block ends the command with a plain message.
+
+    Root acts as the user that serves the store, who could not use what root makes.
+    """
     root = settings.storage.root
     if not root.is_dir():
         click.echo(f"error: there is no storage folder {root}", err=True)
         raise SystemExit(1)
     try:
-        yield open_storage(root, reserve_bytes=settings.storage.reserve)
+        with _acting_as_owner(root):
+            yield open_storage(root, reserve_bytes=settings.storage.reserve)
     except RegistryError as error:
         click.echo(f"error: {error.message}", err=True)
         raise SystemExit(1) from None
     except OSError as error:
         place = Path(error.filename or root)
-        why = why_barred(place) if isinstance(error, PermissionError) else None
         click.echo(f"error: {place}: {error.strerror}", err=True)
-        click.echo(f"hint: {why or 'run it on the host that has the storage'}", err=True)
+        click.echo(f"hint: {_hint(error, place)}", err=True)
         raise SystemExit(1) from None
+
+
+def _hint(error: OSError, place: Path) -> str:
+    if error.errno == errno.EROFS:
+        return "mount the disk writable again; `dmesg` tells why it is not"
+    why = why_barred(place) if isinstance(error, PermissionError) else None
+    return why or "run it on the host that has the storage"
+
+
+@contextmanager
+def _acting_as_owner(root: Path) -> Iterator[None]:
+    """Takes the rights of whoever opened the store first, where root asks; ends the command where it may not."""
+    owner = _owner(root) if os.geteuid() == 0 else None
+    if owner is None or owner.st_uid == 0:
+        yield
+        return
+    group = os.getegid()
+    try:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+    except PermissionError:
+        click.echo(
+            f"error: the store of {root} is served by {owner.st_uid}:{owner.st_gid}: run this as that user", err=True
+        )
+        raise SystemExit(1) from None
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+
+
+def _owner(root: Path) -> os.stat_result | None:
+    try:
+        return Layout(root).locks.stat()
+    except OSError:  # nobody served it before
+        return None

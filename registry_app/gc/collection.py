@@ -16,8 +16,9 @@ from registry_app.gc.marks import Marks, count_marked, unmarked
 from registry_app.gc.plan import decide_manifests, heirs, marked_by
 from registry_app.gc.report import Report
 from registry_app.gc.runs import record_run
+from registry_app.gc.scrub import put_away
 from registry_app.gc.snapshot import take_snapshot
-from registry_app.gc.stale import remove_drafts, stale_uploads
+from registry_app.gc.stale import old_drafts, remove_drafts, uploads_at_rest
 from registry_app.gc.sweep import Rehearsal, Sweeper
 from registry_app.storage.survey import REMEDY
 from registry_app.storage.trash import time_of
@@ -47,8 +48,8 @@ def collect(storage: Storage, policy: Policy, observer: Observer) -> Report:
                 sweeper = Sweeper(storage, policy, references, locks)
                 _Collection(storage, policy, observer, report=report, hands=sweeper).go()
                 report.run, report.longest_lock = sweeper.run, locks.longest
-            report.removed_drafts = remove_drafts(storage)
-            report.emptied_runs = _empty_trash(storage, policy)
+            report.removed_drafts = remove_drafts(old_drafts(storage))
+            report.emptied_runs = _empty_trash(storage, _runs_over(storage, policy))
             result = "ok"
         finally:
             report.finished = storage.clock()
@@ -60,6 +61,7 @@ def plan_collection(storage: Storage, policy: Policy, observer: Observer) -> Rep
     """What a collection would do now, without changing anything."""
     report = Report(started=storage.clock(), dry_run=True)
     _Collection(storage, policy, observer, report=report, hands=Rehearsal(storage, policy)).go()
+    report.removed_drafts, report.emptied_runs = len(old_drafts(storage)), len(_runs_over(storage, policy))
     report.finished = storage.clock()
     return report
 
@@ -87,6 +89,7 @@ class _Collection:
             self._collect_links(repository)
         self._require_no_detours()
         self._collect_blobs()
+        self._collect_quarantine()
         if self.policy.stale_upload is not None:
             self._collect_uploads(self.policy.stale_upload)
 
@@ -101,8 +104,12 @@ class _Collection:
     def _collect_manifests(self, repository: Repository) -> None:
         snapshot = take_snapshot(self.storage, repository, with_tags=True)
         self._require_no_detours()
+        if snapshot.lost_tags:
+            tags = ", ".join(snapshot.lost_tags[:5])
+            log.warning("%s keeps what is untagged: damaged links of tags: %s. Push or delete them", repository, tags)
         keepers = heirs(snapshot)
         alive: set[Digest] = set()
+        before = self.report.removed_manifests
         for decision in decide_manifests(snapshot, self.policy):
             reason = self._why_stays(repository, decision, keepers.get(decision.digest, frozenset()), alive)
             if reason is None:
@@ -112,6 +119,8 @@ class _Collection:
             self.observer.manifest(
                 repository, decision.digest, kept=reason is not None, reason=reason or decision.reason
             )
+        if self.report.removed_manifests > before:
+            self.hands.forget_history(repository)
 
     def _why_stays(
         self, repository: Repository, decision: Decision, keepers: frozenset[Digest], alive: AbstractSet[Digest]
@@ -164,13 +173,24 @@ class _Collection:
                 self.report.kept_for_now += 1
             self.observer.blob(digest, kept=reason is not None, reason=reason or "no manifest refers to it")
 
+    def _collect_quarantine(self) -> None:
+        """What was damaged, and was pushed again or is needed by nothing: it can be looked at as long as the trash."""
+        for digest in put_away(self.storage):
+            path = self.storage.layout.quarantined(digest)
+            found = self.storage.files.stat(path)
+            needed = self._marks.hold(digest) and not self.storage.files.exists(self.storage.layout.blob(digest))
+            if found and not needed and self.storage.clock() - found.st_mtime >= self.policy.trash:
+                self.hands.remove_damaged(path)
+
     def _collect_uploads(self, age: float) -> None:
-        for repository, folder in stale_uploads(self.storage, age=age):
-            size = _size(folder / "data")
-            if self.hands.remove_upload(folder):
+        for repository, folder, young in uploads_at_rest(self.storage, age=age):
+            size, reason = _size(folder / "data"), young
+            if reason is None and not self.hands.remove_upload(folder):
+                reason = "a request writes to it at this moment"
+            if reason is None:
                 self.report.removed_uploads += 1
                 self.report.freed_bytes += size
-                self.observer.upload(repository, folder.name)
+            self.observer.upload(repository, folder.name, kept=reason is not None, reason=reason or "abandoned")
 
 
 def _unreadable(digests: list[Digest]) -> str:
@@ -178,15 +198,18 @@ def _unreadable(digests: list[Digest]) -> str:
     return f"what it needs can't be told, as manifest {digests[0]}{more} is damaged or missing"
 
 
-def _empty_trash(storage: Storage, policy: Policy) -> int:
-    """Removes runs whose time is over, or all of them if room is short; how many."""
-    emptied = 0
-    for run in storage.trash.runs():
-        began = time_of(run)
-        if began is None or storage.clock() - began >= policy.trash or storage.space.is_short:
-            storage.trash.empty(run)
-            emptied += 1
-    return emptied
+def _runs_over(storage: Storage, policy: Policy) -> list[str]:
+    """Runs in the trash whose time is over, or all of them if room is short."""
+    runs = storage.trash.runs()
+    if storage.space.is_short:
+        return runs
+    return [run for run in runs if (began := time_of(run)) is None or storage.clock() - began >= policy.trash]
+
+
+def _empty_trash(storage: Storage, runs: list[str]) -> int:
+    for run in runs:
+        storage.trash.empty(run)
+    return len(runs)
 
 
 def _size(path: Path) -> int:

@@ -31,6 +31,10 @@ class Marks:
                 part = self._parts[encoded[:2]] = array("Q")
             part.append(int(encoded[:16], 16))
 
+    def hold(self, digest: Digest) -> bool:
+        """Whether this is marked, or agrees with a marked one."""
+        return int(digest.hex[:16], 16) in self._parts.get(digest.hex[:2], ())
+
     def part(self, prefix: str) -> frozenset[int]:
         """The first 64 bits of each marked digest that begins with these two digits."""
         return frozenset(self._parts.get(prefix, ()))

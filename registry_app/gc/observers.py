@@ -31,12 +31,12 @@ class Observer:
     def blob(self, digest: Digest, *, kept: bool, reason: str) -> None:
         """What becomes of a blob that nothing needs."""
 
-    def upload(self, repository: Repository, upload: str) -> None:
-        """An upload that goes."""
+    def upload(self, repository: Repository, upload: str, *, kept: bool, reason: str) -> None:
+        """What becomes of an upload."""
 
 
-class Progress(Observer):
-    """Tells now and then how far a collection is: after `every` seconds, then again after as many."""
+class NowAndThen:
+    """Says something after `every` seconds, then again after as many."""
 
     def __init__(
         self, say: Callable[[str], None], *, every: float = 10.0, clock: Callable[[], float] = time.monotonic
@@ -45,6 +45,19 @@ class Progress(Observer):
         self._every = every
         self._clock = clock
         self._due = clock() + every
+
+    def tell(self, text: Callable[[], str]) -> None:
+        """Says the text if it is time."""
+        if (now := self._clock()) >= self._due:
+            self._due = now + self._every
+            self._say(text())
+
+
+class Progress(Observer):
+    """Tells now and then how far a collection is."""
+
+    def __init__(self, now_and_then: NowAndThen) -> None:
+        self._tell = now_and_then.tell
         self._needed = self._swept = self._candidates = 0
 
     def manifest(self, repository: Repository, digest: Digest, *, kept: bool, reason: str) -> None:
@@ -69,14 +82,9 @@ class Progress(Observer):
         self._swept += 1
         self._tell(lambda: f"sweeping: {self._swept} of {self._candidates} blobs that nothing needs")
 
-    def upload(self, repository: Repository, upload: str) -> None:
+    def upload(self, repository: Repository, upload: str, *, kept: bool, reason: str) -> None:
         """Tells that only uploads are left."""
         self._tell(lambda: f"removing abandoned uploads, at {repository} by now")
-
-    def _tell(self, text: Callable[[], str]) -> None:
-        if (now := self._clock()) >= self._due:
-            self._due = now + self._every
-            self._say(text())
 
 
 class Telling(Observer):
@@ -123,9 +131,12 @@ class Telling(Observer):
         """`blob eligible for deletion: <digest>`, or why it stays for now."""
         self._say(f"blob {digest} (kept because {reason})" if kept else f"blob eligible for deletion: {digest}")
 
-    def upload(self, repository: Repository, upload: str) -> None:
-        """An abandoned upload."""
-        self._say(f"{repository}: upload eligible for deletion: {upload}")
+    def upload(self, repository: Repository, upload: str, *, kept: bool, reason: str) -> None:
+        """An abandoned upload, or why one stays."""
+        if kept:
+            self._say(f"{repository}: upload {upload} (kept because {reason})")
+        else:
+            self._say(f"{repository}: upload eligible for deletion: {upload}")
 
     def _head(self, repository: Repository) -> None:
         if repository != self._repository:

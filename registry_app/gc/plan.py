@@ -43,11 +43,12 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositorySnapshot:
-    """What a repository held when it was looked at."""
+    """What a repository held when it was looked at; `lost_tags` name nothing that it holds."""
 
     repository: Repository
     revisions: Mapping[Digest, Revision]
     tags: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict)
+    lost_tags: tuple[str, ...] = ()
     layers: frozenset[Digest] = frozenset()
 
 
@@ -119,6 +120,8 @@ def _roots(snapshot: RepositorySnapshot, policy: Policy) -> Iterator[tuple[Diges
             yield digest, "untagged manifests are kept"
         elif unreadable:
             yield digest, f"{unreadable} in the same repository can't be read, and might refer to it"
+        elif snapshot.lost_tags:
+            yield digest, f"the link of the tag {snapshot.lost_tags[0]} is damaged, and might have named it"
         elif reason := why_young(revision.age, policy):
             yield digest, reason
 

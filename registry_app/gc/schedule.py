@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.gc.collection import collect
-from registry_app.gc.observers import Progress
+from registry_app.gc.observers import NowAndThen, Progress
 from registry_app.gc.runs import last_run
 from registry_app.gc.scrub import scrub
 from registry_app.gc.stale import purge_uploads
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from registry_app.storage import Storage
 
 log = logging.getLogger("registry.gc")
+_SOON = 3600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,20 +73,26 @@ def run_due(storage: Storage, schedule: Schedule) -> tuple[str, ...]:
 
 
 def is_due(storage: Storage, kind: str, interval: float | None) -> bool:
-    """Whether the last run is longer ago than the interval; a time in the future counts as wrong, so as due."""
+    """Whether the last run is longer ago than the interval; a time in the future counts as wrong, so as due.
+
+    What failed is tried again soon, and so is what makes room where there is none.
+    """
     if interval is None:
         return False
     last = last_run(storage, kind)
     if last is None:
         # A store that was opened for the first time just now holds nothing worth the disk's time.
-        return storage.clock() - storage.opened_first() > min(interval, 3600)
+        return storage.clock() - storage.opened_first() > min(interval, _SOON)
+    if last.get("result") == "failed" or (kind != "scrub" and storage.space.is_short):
+        interval = min(interval, _SOON)
     finished = last.get("finished")
     ago = storage.clock() - finished if isinstance(finished, int | float) else interval
     return not 0 <= ago < interval
 
 
 def _collect(storage: Storage, policy: Policy) -> None:
-    report = collect(storage, policy, Progress(lambda text: log.info("collecting: %s", text), every=60))
+    progress = NowAndThen(lambda text: log.info("collecting: %s", text), every=60)
+    report = collect(storage, policy, Progress(progress))
     log.info(
         "collected: %d blobs, %d links, %d manifests, %d uploads; %d bytes freed after the time of trash",
         report.removed_blobs,
@@ -103,8 +110,9 @@ def _purge(storage: Storage, schedule: Schedule) -> None:
 
 
 def _scrub(storage: Storage, schedule: Schedule) -> None:
-    report = scrub(storage, rate=schedule.scrub_rate)
-    log.info("scrubbed: %d blobs, %d damaged", report.checked_blobs, len(report.damaged))
+    progress = NowAndThen(lambda text: log.info("scrubbing: %s", text), every=600)
+    report = scrub(storage, rate=schedule.scrub_rate, progress=progress)
+    log.info("scrubbed: %d blobs, %d damaged", report.checked_blobs, len(report.troubles))
     for name in report.affected:
         log.error("image %s needs a damaged blob: push it again", name)
 

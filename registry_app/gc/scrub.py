@@ -1,7 +1,8 @@
 """Reads every blob again, at a bounded rate, and puts away what does not have its digest.
 
 A damaged blob is never served again: it is unknown until somebody pushes it anew, which heals every image that needs
-it. What was put away can be looked at in the quarantine.
+it. Until then each scrub tells of it. What was put away can be looked at in the quarantine, until a collection finds
+that no image needs it any more.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ import logging
 import os
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.gc.damage import affected_images
 from registry_app.gc.marks import stored_digests
 from registry_app.gc.runs import record_run
-from registry_app.oci.digests import new_hash
+from registry_app.oci.digests import Digest, is_encoded, new_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from registry_app.oci.digests import Digest
+    from registry_app.gc.observers import NowAndThen
     from registry_app.storage import Storage
 
 log = logging.getLogger("registry.scrub")
@@ -31,17 +33,34 @@ _PIECE = 1024 * 1024
 
 @dataclass(slots=True)
 class ScrubReport:
-    """What a scrub found. `unreadable` blobs gave an error of the disk and were put away too."""
+    """What a scrub found.
+
+    `damaged` blobs were put away just now, those with errors of the disk among them; `still_damaged` ones earlier, and
+    nobody has pushed them since. What is `unread` could not be opened, and stays. `affected` images need one of them.
+    """
 
     started: float = 0.0
     finished: float = 0.0
     checked_blobs: int = 0
     checked_bytes: int = 0
     damaged: list[Digest] = field(default_factory=list)
+    still_damaged: list[Digest] = field(default_factory=list)
+    unread: list[Digest] = field(default_factory=list)
     affected: list[str] = field(default_factory=list)
 
+    @property
+    def troubles(self) -> frozenset[Digest]:
+        """Everything that can't be served."""
+        return frozenset((*self.damaged, *self.still_damaged, *self.unread))
 
-def scrub(storage: Storage, *, rate: int | None = None, pause: Callable[[float], None] = time.sleep) -> ScrubReport:
+
+def scrub(
+    storage: Storage,
+    *,
+    rate: int | None = None,
+    pause: Callable[[float], None] = time.sleep,
+    progress: NowAndThen | None = None,
+) -> ScrubReport:
     """Checks every blob once; `rate` in bytes a second, None for as fast as it goes. Raises UNAVAILABLE if one runs.
 
     Pushes, pulls and collections go on.
@@ -55,7 +74,10 @@ def scrub(storage: Storage, *, rate: int | None = None, pause: Callable[[float],
             throttle = _Throttle(rate, pause)
             for digest in stored_digests(storage):
                 _check(storage, digest, report, throttle)
-            report.affected = list(affected_images(storage, frozenset(report.damaged)))
+                if progress:
+                    progress.tell(partial(_how_far, report, digest))
+            report.still_damaged = [digest for digest in quarantined(storage) if digest not in report.damaged]
+            report.affected = list(affected_images(storage, report.troubles))
             result = "ok"
         finally:
             report.finished = storage.clock()
@@ -63,19 +85,17 @@ def scrub(storage: Storage, *, rate: int | None = None, pause: Callable[[float],
     return report
 
 
-def quarantined(storage: Storage) -> list[str]:
-    """Digests of everything in the quarantine that has not been pushed again since."""
-    blobs, quarantine = storage.layout.blobs, storage.layout.quarantine
-    found = (
-        (algorithm, encoded)
-        for algorithm in storage.files.names(quarantine)
-        for encoded in storage.files.names(quarantine / algorithm)
-    )
-    return sorted(
-        f"{algorithm}:{encoded}"
-        for algorithm, encoded in found
-        if not (blobs / algorithm / encoded[:2] / encoded / "data").exists()
-    )
+def quarantined(storage: Storage) -> list[Digest]:
+    """Everything in the quarantine that has not been pushed again since."""
+    return [digest for digest in put_away(storage) if not storage.files.exists(storage.layout.blob(digest))]
+
+
+def put_away(storage: Storage) -> Iterator[Digest]:
+    """Everything in the quarantine, in order."""
+    for algorithm in sorted(storage.files.names(storage.layout.quarantine)):
+        for encoded in sorted(storage.files.names(storage.layout.quarantine / algorithm)):
+            if is_encoded(algorithm, encoded):
+                yield Digest(algorithm, encoded)
 
 
 def _check(storage: Storage, digest: Digest, report: ScrubReport, throttle: _Throttle) -> None:
@@ -98,6 +118,10 @@ def _hash(
         descriptor = storage.files.open(path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        report.unread.append(digest)
+        log.error("blob %s can't be read: %s", digest, error)  # noqa: TRY400 - what it is says all
+        return None
     running = new_hash(digest.algorithm)
     try:
         inode = os.fstat(descriptor).st_ino
@@ -118,14 +142,23 @@ def _hash(
 def _put_away(storage: Storage, digest: Digest, path: Path, *, inode: int) -> bool:
     """Moves a damaged file into the quarantine, unless it was healed or collected meanwhile."""
     with storage.locks.replacing(digest):
-        now = storage.files.stat(path)
-        if now is None or now.st_ino != inode:
+        found = storage.files.stat(path)
+        if found is None or found.st_ino != inode:
             return False
         place = storage.layout.quarantined(digest)
         place.parent.mkdir(parents=True, exist_ok=True)
         path.rename(place)
         storage.files.sync_folders(path.parent)
+        now = storage.clock()
+        os.utime(place, (now, now))
         return True
+
+
+def _how_far(report: ScrubReport, place: Digest) -> str:
+    # Digests are spread evenly, and looked at in their order.
+    done = int(place.hex[:4], 16) * 100 // 0x10000
+    looked_at = f"{report.checked_blobs} blobs, {report.checked_bytes >> 20} MiB"
+    return f"about {done} %: {looked_at}, {len(report.damaged)} damaged"
 
 
 class _Throttle:

@@ -25,11 +25,18 @@ def take_snapshot(storage: Storage, repository: Repository, *, with_tags: bool) 
         for digest, renewed in leases(storage.files, storage.layout.revisions(repository))
     }
     tags: dict[Digest, tuple[str, ...]] = {}
+    lost = []
     if with_tags:
+        lost = [tag.name for tag in storage.tags.damaged(repository)]
         for tag, digest in storage.tags.all(repository):
             tags[digest] = (*tags.get(digest, ()), tag.name)
+            # Pushed since the look at the revisions, or a link with one flipped bit.
+            if digest not in revisions and not storage.files.exists(storage.layout.revision(repository, digest)):
+                lost.append(tag.name)
     layers = frozenset(linked_digests(storage.files, storage.layout.layers(repository)))
-    return RepositorySnapshot(repository=repository, revisions=revisions, tags=tags, layers=layers)
+    return RepositorySnapshot(
+        repository=repository, revisions=revisions, tags=tags, lost_tags=tuple(sorted(lost)), layers=layers
+    )
 
 
 def _references(storage: Storage, digest: Digest) -> References | None:

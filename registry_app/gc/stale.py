@@ -20,15 +20,23 @@ if TYPE_CHECKING:
     from registry_app.storage import Storage
 
 _KILLED_LONG_AGO = 3600.0  # seconds
+# Who was told that the disk is full has no use for the first half of a layer for a week.
+_STALE_WHEN_SHORT = 3600.0  # seconds
 
 
-def stale_uploads(storage: Storage, *, age: float) -> Iterator[tuple[Repository, Path]]:
-    """Folders of uploads whose last byte came longer ago than this (seconds)."""
+def uploads_at_rest(storage: Storage, *, age: float) -> Iterator[tuple[Repository, Path, str | None]]:
+    """The folder of each upload, and why it stays; None if its last byte came longer ago than `age` (seconds).
+
+    Where room is short, than an hour.
+    """
+    if storage.space.is_short:
+        age = min(age, _STALE_WHEN_SHORT)
     for repository in storage.repositories.with_uploads():
         folder = storage.layout.uploads(repository)
         for name in storage.files.names(folder):
-            if storage.clock() - _last_write(folder / name) > age:
-                yield repository, folder / name
+            rest = storage.clock() - _last_write(folder / name)
+            young = f"its last byte came {max(rest, 0):.0f} s ago, less than {age:.0f} s" if rest <= age else None
+            yield repository, folder / name, young
 
 
 def purge_uploads(storage: Storage, *, age: float, only_name: bool) -> list[tuple[Repository, str]]:
@@ -37,8 +45,11 @@ def purge_uploads(storage: Storage, *, age: float, only_name: bool) -> list[tupl
         if not alone:
             raise RegistryError(ErrorCode.UNAVAILABLE, message="another process purges uploads")
         begun = storage.clock()
-        stale = stale_uploads(storage, age=age)
-        gone = [(repository, folder.name) for repository, folder in stale if only_name or remove_upload(folder)]
+        gone = [
+            (repository, folder.name)
+            for repository, folder, why_stays in uploads_at_rest(storage, age=age)
+            if why_stays is None and (only_name or remove_upload(folder))
+        ]
         record_run(storage, "purge", {"started": begun, "finished": storage.clock(), "removed_uploads": len(gone)})
     return gone
 
@@ -59,15 +70,24 @@ def remove_upload(folder: Path) -> bool:
         os.close(data)
 
 
-def remove_drafts(storage: Storage) -> int:
-    """Removes the small files that killed writers did not bring to their place; how many."""
-    removed = 0
+def old_drafts(storage: Storage) -> list[Path]:
+    """The small files that killed writers did not bring to their place."""
+    found = []
     for entry in storage.files.entries(storage.layout.drafts):
         path = storage.layout.drafts / entry.name
         with contextlib.suppress(OSError):
             if storage.clock() - path.stat(follow_symlinks=False).st_mtime > _KILLED_LONG_AGO:
-                path.unlink()
-                removed += 1
+                found.append(path)
+    return found
+
+
+def remove_drafts(drafts: list[Path]) -> int:
+    """Removes these; how many."""
+    removed = 0
+    for path in drafts:
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed += 1
     return removed
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,14 @@ class Sweeper:
     def left_of(self, repository: Repository, revisions: Revisions) -> Revisions:  # noqa: ARG002
         """Those that were not thrown away: these, for they were looked for since."""
         return revisions
+
+    def forget_history(self, repository: Repository) -> None:
+        """Lets the tags forget that they named what is gone by now."""
+        self.storage.tags.forget_gone(repository)
+
+    def remove_damaged(self, path: Path) -> None:
+        """Removes what a scrub put away, for good."""
+        shutil.rmtree(path.parent, ignore_errors=True)
 
     def remove_upload(self, folder: Path) -> bool:
         """Removes an upload; whether nobody writes to it now."""
@@ -147,6 +156,12 @@ class Rehearsal:
         """Those that would not have been thrown away."""
         gone = self._gone.get(repository, set())
         return {digest: revision for digest, revision in revisions.items() if digest not in gone}
+
+    def forget_history(self, repository: Repository) -> None:
+        """Nothing is gone."""
+
+    def remove_damaged(self, path: Path) -> None:
+        """It stays."""
 
     def remove_upload(self, folder: Path) -> bool:  # noqa: ARG002
         """Whoever writes to it may be done until the run."""

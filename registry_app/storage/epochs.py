@@ -8,6 +8,7 @@ digest the sweep looks into the log once more. Manifests of the even epoch befor
 
 from __future__ import annotations
 
+import contextlib
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -16,6 +17,7 @@ from registry_app.storage.files import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from registry_app.oci.digests import Digest
     from registry_app.storage.layout import Layout
@@ -48,7 +50,7 @@ class Epochs:
             epoch = self._enter(epoch + 1)
         self._locks.wait_for_epoch(epoch + 1)  # those who came late in the last collection
         path = self._layout.references(epoch + 1)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
+        self._make_log(path)
         epoch = self._enter(epoch + 1)
         try:
             self._locks.wait_for_epoch(epoch - 1)
@@ -56,7 +58,6 @@ class Epochs:
                 yield log
         finally:
             self._enter(epoch + 1)
-            self._remove_old_logs()
 
     def _read(self) -> int:
         try:
@@ -84,9 +85,17 @@ class Epochs:
         finally:
             os.close(descriptor)
 
-    def _remove_old_logs(self) -> None:
-        for path in self._layout.own.glob("references.*"):
-            path.unlink(missing_ok=True)
+    def _make_log(self, path: Path) -> None:
+        """An empty log, of the file of the last one: a full disk may have no room for another file."""
+        for old in self._layout.own.glob("references.*"):
+            with contextlib.suppress(FileNotFoundError):
+                old.rename(path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        try:
+            os.close(os.open(path, flags, 0o600))
+        except PermissionError:  # made by a collection of another user
+            path.unlink()
+            os.close(os.open(path, flags, 0o600))
 
 
 class ReferenceLog:

@@ -34,7 +34,7 @@ def failures_told() -> Iterator[None]:
 
 def told(error: OSError) -> RegistryError:
     """The registry's error for one of the operating system, which is logged."""
-    if error.errno in _FULL:
+    if is_full(error):
         log.error("storage failed: %s", error)
         return RegistryError(ErrorCode.STORAGE_FULL)
     if error.errno in _READ_ONLY:
@@ -47,6 +47,11 @@ def told(error: OSError) -> RegistryError:
         log.error("storage failed", exc_info=error)
         message = "the disk of the registry reported an error: see the registry's log"
     return RegistryError(ErrorCode.UNAVAILABLE, message=message, headers={"Retry-After": "30"})
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk had no room, or its user no more of it."""
+    return error.errno in _FULL
 
 
 def _forbidden(error: OSError) -> str:

@@ -33,6 +33,12 @@ def find_gaps(storage: Storage) -> Iterator[Finding]:
     """Tags without a manifest, and manifests without what they refer to. Contents are not hashed: `scrub` does that."""
     for repository in storage.repositories.all():
         name = str(repository)
+        for tag in storage.tags.damaged(repository):
+            yield Finding(
+                name,
+                str(tag),
+                "its link is empty or holds no digest, so it names nothing: push it again, or delete the tag",
+            )
         for tag, digest in storage.tags.all(repository):
             if not storage.manifests.exists(repository, digest):
                 yield Finding(name, str(tag), f"names {digest}, which is not there: push it again, or delete the tag")

@@ -100,9 +100,13 @@ class Layout:
         """The link to the manifest that a tag names now."""
         return self.repositories / f"{repository}/_manifests/tags/{tag}/current/link"
 
+    def history(self, repository: Repository, tag: Tag) -> Path:
+        """The folder of all that a tag ever named."""
+        return self.tag(repository, tag) / "index"
+
     def tagged(self, repository: Repository, tag: Tag, digest: Digest) -> Path:
         """The link that tells that a tag named a manifest once."""
-        return self.tag(repository, tag) / f"index/{digest.algorithm}/{digest.hex}/link"
+        return self.history(repository, tag) / f"{digest.algorithm}/{digest.hex}/link"
 
     def uploads(self, repository: Repository) -> Path:
         """The folder of a repository's uploads."""

@@ -87,8 +87,8 @@ class Storage:
                 return f"the storage folder can't be used: {hindrance}"
         if self.read_only:
             return "the registry is in read-only mode"
-        if self.space.is_short:
-            return f"the disk is full: {self.space.free_bytes} bytes free, {self.space.reserve_bytes} kept in reserve"
+        if (short := self.space.why_short()) is not None:
+            return f"the disk is full: {short}"
         probe = self.layout.drafts / str(uuid.uuid4())
         try:
             write_new(probe, b"")

@@ -12,7 +12,7 @@ from registry_app.errors import ErrorCode, RegistryError
 from registry_app.oci.names import Tag, is_tag
 from registry_app.storage.failures import failures_told
 from registry_app.storage.files import sync_folder
-from registry_app.storage.links import remembered_links, write_link
+from registry_app.storage.links import linked_digests, remembered_links, write_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +57,13 @@ class Tags:
             if tag and digest:
                 yield tag, digest
 
+    def damaged(self, repository: Repository) -> Iterator[Tag]:
+        """Every tag whose link holds no digest, as a crash of another registry leaves it; it names nothing."""
+        for name in self._files.names(self._layout.tags(repository)):
+            tag = _parse(name)
+            if tag and self._files.exists(self._layout.current(repository, tag)) and not self.find(repository, tag):
+                yield tag
+
     def point(self, repository: Repository, tag: Tag, digest: Digest) -> None:
         """Makes a tag name a manifest, durably; the caller holds the digest's lock."""
         with self._locks.changing_tag(repository, tag):
@@ -66,7 +73,8 @@ class Tags:
     def delete(self, repository: Repository, tag: Tag) -> None:
         """Removes a tag durably, not the manifest it names; raises MANIFEST_UNKNOWN."""
         with failures_told(), self._locks.changing_tag(repository, tag):
-            if self.find(repository, tag) is None:
+            # One that names nothing, because it is damaged, can be removed too.
+            if not self._files.exists(self._layout.current(repository, tag)):
                 raise RegistryError(ErrorCode.MANIFEST_UNKNOWN, reference=str(tag))
             self._remove(repository, tag)
 
@@ -77,6 +85,20 @@ class Tags:
                 with self._locks.changing_tag(repository, tag):
                     if self.find(repository, tag) == digest:
                         self._remove(repository, tag)
+
+    def forget_gone(self, repository: Repository) -> None:
+        """Removes from the history of each tag the manifests that the repository has no more."""
+        for name in self._files.names(self._layout.tags(repository)):
+            if tag := _parse(name):
+                for digest in linked_digests(self._files, self._layout.history(repository, tag)):
+                    if not self._files.exists(self._layout.revision(repository, digest)):
+                        self._forget(repository, tag, digest)
+
+    def _forget(self, repository: Repository, tag: Tag, digest: Digest) -> None:
+        # A push writes the revision first, then this entry, under this lock.
+        with self._locks.changing_tag(repository, tag):
+            if not self._files.exists(self._layout.revision(repository, digest)):
+                shutil.rmtree(self._layout.tagged(repository, tag, digest).parent, ignore_errors=True)
 
     def _remove(self, repository: Repository, tag: Tag) -> None:
         link = self._layout.current(repository, tag)

@@ -83,6 +83,7 @@ class Trash:
         for path in self._own_paths(run):
             place = self._layout.tree / path.relative_to(folder)
             if not place.exists():
+                os.utime(path)  # a lease of its own: the next collection would take it away again
                 self._files.publish(path, place)
                 restored += 1
         self.empty(run)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from registry_app.byte_locks import try_lock
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.oci.digests import CANONICAL, Digest
-from registry_app.storage.failures import failures_told
+from registry_app.storage.failures import failures_told, is_full
 from registry_app.storage.files import LINK_MODE, LostWriteError, sync_data, write_all
 from registry_app.storage.receiving import CHUNK, ByteStream, RunningHash, receive
 
@@ -122,8 +122,8 @@ class Uploads:
     ) -> Upload:
         """The upload with the body at its end, on disk.
 
-        Raises RANGE_INVALID if `offset` is not where it ends, SIZE_INVALID if the body has not `length` bytes (the
-        upload is then as before), STORAGE_FULL. A body that breaks off leaves what has arrived, for the client to
+        Raises RANGE_INVALID if `offset` is not where it ends, SIZE_INVALID if the body has not `length` bytes,
+        STORAGE_FULL; the upload is then as before. A body that breaks off leaves what has arrived, for the client to
         resume.
         """
         with failures_told(), self._opened(repository, upload_id, owner) as upload:
@@ -234,10 +234,12 @@ class Uploads:
         before = running.copy()
         try:
             receive(first, stream, upload.data, running=running, require_room=self._space.require_room)
-            if length is not None and running.offset - before.offset != length:
+            _require_length(running.offset - before.offset, length)
+        except (OSError, RegistryError) as error:
+            if _takes_nothing(error):
                 os.ftruncate(upload.data, before.offset)
                 running = before
-                raise RegistryError(ErrorCode.SIZE_INVALID)
+            raise
         finally:
             upload.size = running.offset
             self._remember(upload.id, running)
@@ -286,6 +288,18 @@ class Uploads:
     def _discard(self, upload: _Open) -> None:
         self._hashes.pop(upload.id, None)
         shutil.rmtree(upload.folder, ignore_errors=True)
+
+
+def _require_length(received: int, length: int | None) -> None:
+    if length is not None and received != length:
+        raise RegistryError(ErrorCode.SIZE_INVALID)
+
+
+def _takes_nothing(error: OSError | RegistryError) -> bool:
+    """Whether a body is of no use as far as it came. On a full disk its bytes would stand in the way of all others."""
+    if isinstance(error, OSError):
+        return is_full(error)
+    return error.code in (ErrorCode.SIZE_INVALID, ErrorCode.STORAGE_FULL)
 
 
 def _write_note(path: Path, text: str) -> None:

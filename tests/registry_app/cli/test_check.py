@@ -84,6 +84,17 @@ def test_gaps_are_named_with_what_to_do(store, tmp_path):
     assert (code, lines[0].startswith("team/app: 1: names sha256:")) == (1, True)
 
 
+@pytest.mark.parametrize("content", [b"", b"sha256:"])
+def test_a_tag_without_a_digest_is_named(store, tmp_path, content):
+    """As registry:2 leaves it when it is killed."""
+    store.layout.current(APP, Tag("1")).write_bytes(content)
+    code, lines = check(tmp_path)
+    assert (code, lines) == (
+        1,
+        ["team/app: 1: its link is empty or holds no digest, so it names nothing: push it again, or delete the tag"],
+    )
+
+
 def test_what_upstream_could_not_hold_is_named(store, tmp_path):
     """Manifests and blobs by sha512, and referrers without a tag."""
     upload = store.uploads.start(APP, algorithm="sha512")

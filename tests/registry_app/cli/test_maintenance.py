@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,14 @@ def test_without_the_trash_the_room_is_free_at_once(storage, config):
     assert not storage.layout.blob(Digest.of(b"orphan")).exists()
 
 
+def test_no_way_back_is_promised_on_a_full_disk(storage, config):
+    """There the trash is skipped."""
+    Path(config).write_text(Path(config).read_text().replace("reserve: 0", "reserve: 1000TiB"))
+    result = registry("garbage-collect", "-q", "--grace", "0", config)
+    assert "removed 1 blobs" in result.output
+    assert "trash restore" not in result.output
+
+
 def test_the_trash_can_be_emptied(storage, config):
     """One run, or all."""
     registry("garbage-collect", "-q", "--grace", "0", config)
@@ -107,6 +117,34 @@ def test_a_scrub_names_the_damage_and_ends_with_1(storage, config):
     assert result.exit_code == 1
     assert f"damaged: {Digest.of(b'layer')}" in result.output
     assert "affected: team/app:v1 (push it again)" in result.output
+    again = registry("scrub", "--rate", "0", config)
+    assert again.exit_code == 1
+    assert f"damaged: {Digest.of(b'layer')} (found and put away earlier)" in again.output
+    assert "affected: team/app:v1 (push it again)" in again.output
+
+
+@pytest.mark.parametrize("amount", ["nan", "inf", "-1", "much"])
+def test_an_amount_is_a_number_from_zero_on(storage, config, amount):
+    """Told as a wrong use, before anything is looked at."""
+    for words in (("garbage-collect", "--grace"), ("scrub", "--rate")):
+        result = registry(*words, amount, config)
+        assert result.exit_code == 2
+        assert f"{amount} is no number from 0 on" in result.output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("words", [("garbage-collect", "--grace", "0"), ("scrub",), ("reindex",)])
+def test_root_acts_as_the_user_who_serves_the_store(words):
+    """What root made in it, the service could not use."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "data")
+        push_blob(open_storage(root), b"orphan")
+        for path in (Path(folder), root, *root.rglob("*")):
+            os.chown(path, 10001, 10001)
+        Path(folder, "config.yml").write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\n")
+        assert registry(*words, str(Path(folder, "config.yml"))).exit_code == 0
+        assert {path.stat().st_uid for path in root.rglob("*")} == {10001}
+        assert os.geteuid() == 0
 
 
 def test_a_store_that_is_not_there_is_told_plainly(tmp_path, config):

@@ -6,16 +6,18 @@ import fcntl
 import io
 import json
 import os
+import time
 
 import pytest
 
 from registry_app.byte_locks import try_lock
 from registry_app.errors import ErrorCode
 from registry_app.gc.collection import collect, plan_collection
-from registry_app.gc.observers import Observer, Progress, Telling
+from registry_app.gc.observers import NowAndThen, Observer, Progress, Telling
 from registry_app.gc.plan import Policy
 from registry_app.gc.runs import last_run
 from registry_app.gc.schedule import Schedule, run_due
+from registry_app.gc.scrub import put_away, scrub
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository, Tag
 from registry_app.storage import open_storage
@@ -260,6 +262,48 @@ def test_a_deleted_repository_can_be_restored(storage):
     assert storage.blobs.stat(APP, Digest.of(b"layer")).size == 5
 
 
+def test_what_was_restored_is_promised_anew(storage, clock):
+    """A scheduled collection a minute later does not take it away again."""
+    clock.now = time.time() + 7200
+    push_blob(storage, b"orphan")
+    clock.now += 7200
+    hour = Policy(grace=3600, trash=86400)
+    collected = run(storage, hour)
+    assert collected.removed_blobs == 1
+    storage.trash.restore(collected.run)
+    clock.now = time.time() + 60
+    assert run(storage, hour).removed_blobs == 0
+    assert is_stored(storage, b"orphan")
+
+
+def test_tags_forget_the_manifests_that_are_gone(storage):
+    """Upstream keeps what a tag ever named; a tag that moves each day would fill the disk with small folders."""
+    old, new = push_image(storage, "v1", layers=(b"old",)), push_image(storage, "v1", layers=(b"new",))
+    run(storage)
+    assert storage.layout.tagged(APP, Tag("v1"), old).exists(), "the manifest is there, if untagged"
+    plan_collection(storage, UNTAGGED, Observer())
+    assert storage.layout.tagged(APP, Tag("v1"), old).exists()
+    assert run(storage, UNTAGGED).removed_manifests == 1
+    assert [path.name for path in storage.layout.history(APP, Tag("v1")).glob("*/*")] == [new.hex]
+    assert storage.manifests.get(APP, Tag("v1")).digest == new
+
+
+def test_the_quarantine_keeps_what_an_image_lacks(storage, clock):
+    """What was pushed again, or belongs to no image any more, can be looked at as long as the trash."""
+    push_image(storage, "v1", layers=(b"healed", b"lacking"))
+    push_image(storage, "v2", layers=(b"deleted",))
+    for name in (b"healed", b"lacking", b"deleted"):
+        storage.layout.blob(Digest.of(name)).write_bytes(b"?")
+    assert len(scrub(storage).damaged) == 3
+    push_blob(storage, b"healed")
+    storage.manifests.delete(APP, storage.tags.find(APP, Tag("v2")))
+    run(storage)
+    assert len(list(put_away(storage))) == 3
+    clock.now += 3601
+    run(storage)
+    assert list(put_away(storage)) == [Digest.of(b"lacking")]
+
+
 def test_a_dry_run_tells_and_changes_nothing(storage):
     """It names each removal, each reason to keep, and upstream's sum; the tree is as before."""
     digest = push_image(storage, "v1")
@@ -283,17 +327,35 @@ def test_a_dry_run_tells_and_changes_nothing(storage):
     )
 
 
+def test_a_dry_run_tells_of_uploads_and_of_what_goes_for_good(storage, clock):
+    """Why an upload stays, too; drafts of killed writers and runs in the trash are counted."""
+    clock.now = time.time()
+    push_blob(storage, b"orphan")
+    run(storage)
+    old, young = storage.uploads.start(APP), storage.uploads.start(APP)
+    (storage.layout.drafts / "left").write_bytes(b"")
+    clock.now += 7200
+    os.utime(storage.layout.upload(APP, young.id) / "data", (clock.now - 30, clock.now - 30))
+    lines, policy = [], Policy(grace=0, trash=3600, stale_upload=3600)
+    told = plan_collection(storage, policy, Telling(lines.append))
+    assert f"team/app: upload {young.id} (kept because its last byte came 30 s ago, less than 3600 s)" in lines
+    assert f"team/app: upload eligible for deletion: {old.id}" in lines
+    done = run(storage, policy)
+    for report in (told, done):
+        assert (report.removed_uploads, report.removed_drafts, report.emptied_runs) == (1, 1, 1)
+
+
 def test_a_long_collection_tells_how_far_it_is(storage, clock):
     """Now and then a line, not one for each decision."""
     push_image(storage, "v1")
     for name in (b"one", b"two"):
         push_blob(storage, name)
     lines = []
-    collect(storage, NOW, Progress(lines.append, every=0, clock=lambda: clock.now))
+    collect(storage, NOW, Progress(NowAndThen(lines.append, every=0, clock=clock)))
     assert "marking, at team/app by now: 3 blobs in use" in lines
     assert lines[-1] == "sweeping: 2 of 2 blobs that nothing needs"
     lines.clear()
-    collect(storage, NOW, Progress(lines.append, every=10, clock=lambda: clock.now))
+    collect(storage, NOW, Progress(NowAndThen(lines.append, every=10, clock=clock)))
     assert not lines
 
 
@@ -331,6 +393,19 @@ def test_a_damaged_manifest_lets_its_repository_alone(storage):
     assert is_stored(storage, b"maybe")
     assert is_stored(storage, b"layer")
     assert not is_stored(storage, b"orphan")
+
+
+@pytest.mark.parametrize("content", [b"", b"sha256:" + 64 * b"0"])
+def test_a_tag_with_a_damaged_link_keeps_what_it_may_have_named(storage, content, caplog):
+    """A crash of another registry, or one flipped bit, makes no image of it that nobody wants."""
+    digest = push_image(storage, "v1")
+    push_image(storage, "v2", layers=(b"other",))
+    storage.layout.current(APP, Tag("v1")).write_bytes(content)
+    assert run(storage, UNTAGGED).removed_manifests == 0
+    assert "team/app keeps what is untagged: damaged links of tags: v1. Push or delete them" in caplog.text
+    storage.manifests.delete(APP, Tag("v1"))
+    assert run(storage, UNTAGGED).removed_manifests == 1
+    assert not storage.manifests.exists(APP, digest)
 
 
 def test_a_manifest_with_another_layer_in_it_is_damaged_too(storage, caplog):
@@ -399,7 +474,7 @@ def test_a_collection_that_was_killed_leaves_nothing_to_repair(storage):
     report = run(storage)
     assert report.removed_blobs == 1
     assert storage.manifests.get(APP, Tag("a")).size
-    assert not list(storage.layout.own.glob("references.*"))
+    assert len(list(storage.layout.own.glob("references.*"))) == 1
 
 
 def test_the_summary_of_a_run_is_kept(storage):
@@ -439,5 +514,25 @@ def test_a_scheduled_run_that_fails_is_logged_and_tried_again(storage, clock, ca
     assert run_due(storage, schedule) == ()
     assert "gc failed" in caplog.text
     storage.layout.epoch.rmdir()
-    clock.now += 5000
-    assert run_due(storage, schedule) == ("gc",)
+    daily = Schedule(policy=NOW, collect_every=86400, scrub_every=None)
+    clock.now += 1800
+    assert run_due(storage, daily) == ()
+    clock.now += 1801
+    assert run_due(storage, daily) == ("gc",), "an hour after the failure, not a day"
+
+
+def test_on_a_full_disk_room_is_made_each_hour(tmp_path, clock):
+    """Collections and purges do not wait for their day; the first half of a layer does not wait for its week."""
+    storage = open_storage(tmp_path, clock=clock)
+    clock.now = time.time() + 3000
+    given_up = storage.uploads.start(APP)
+    daily = Schedule(policy=NOW, collect_every=86400, scrub_every=None, purge_every=86400)
+    clock.now = storage.opened_first() + 86401
+    os.utime(storage.layout.upload(APP, given_up.id) / "data", (clock.now, clock.now))
+    os.utime(storage.layout.upload(APP, given_up.id), (clock.now, clock.now))
+    assert run_due(storage, daily) == ("gc", "purge")
+    clock.now += 3700
+    assert run_due(storage, daily) == ()
+    storage.space.reserve_bytes = 2**60
+    assert run_due(storage, daily) == ("gc", "purge")
+    assert not storage.layout.upload(APP, given_up.id).exists()

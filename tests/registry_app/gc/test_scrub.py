@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
+from pathlib import Path
+
+import pytest
 
 from registry_app.errors import ErrorCode
+from registry_app.gc.observers import NowAndThen
+from registry_app.gc.runs import last_run
 from registry_app.gc.scrub import quarantined, scrub
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository, Tag
+from registry_app.storage import open_storage
 from tests.registry_app.storage.pushing import APP, image, index, push_blob, push_document, push_image
 from tests.registry_app.storage.refusals import refused
 
@@ -46,12 +54,43 @@ def test_a_damaged_layer_is_never_served_again_and_heals_when_pushed(storage):
     flip(storage.layout.blob(Digest.of(b"layer")), random.Random(1))
     report = scrub(storage)
     assert set(report.affected) == {"other:v1", "team/app:multi", "team/app:v1"}
-    assert quarantined(storage) == [str(Digest.of(b"layer"))]
+    assert quarantined(storage) == [Digest.of(b"layer")]
     with refused(ErrorCode.BLOB_UNKNOWN):
         storage.blobs.stat(APP, Digest.of(b"layer"))
     push_image(storage, "v1")
     assert storage.blobs.stat(Repository("other"), Digest.of(b"layer")).size == 5
     assert quarantined(storage) == []
+
+
+def test_damage_is_told_by_each_scrub_until_it_is_healed(storage):
+    """Whoever looks after a scheduled scrub has found it sees which images to push."""
+    push_image(storage, "v1")
+    flip(storage.layout.blob(Digest.of(b"layer")), random.Random(1))
+    assert scrub(storage).damaged == [Digest.of(b"layer")]
+    again = scrub(storage)
+    assert (again.damaged, again.still_damaged) == ([], [Digest.of(b"layer")])
+    assert again.affected == ["team/app:v1"]
+    assert last_run(storage, "scrub")["affected_images"] == ["team/app:v1"]
+    push_image(storage, "v1")
+    assert not scrub(storage).troubles
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_blob_that_cannot_be_opened_ends_no_scrub(caplog):
+    """It is named with the images that need it, and the others are looked at."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        os.seteuid(10001)
+        try:
+            storage = open_storage(Path(folder) / "data")
+            push_image(storage, "v1")
+            storage.layout.blob(Digest.of(b"layer")).chmod(0)
+            report = scrub(storage)
+        finally:
+            os.seteuid(0)
+    assert (report.unread, report.damaged, report.checked_blobs) == ([Digest.of(b"layer")], [], 2)
+    assert report.affected == ["team/app:v1"]
+    assert "can't be read: [Errno 13] Permission denied" in caplog.text
 
 
 def test_a_damaged_manifest_is_unknown_until_it_is_pushed_again(storage):
@@ -63,6 +102,14 @@ def test_a_damaged_manifest_is_unknown_until_it_is_pushed_again(storage):
         storage.manifests.get(APP, Tag("v1"))
     push_image(storage, "v1")
     assert storage.manifests.get(APP, Tag("v1")).digest == digest
+
+
+def test_a_long_scrub_tells_how_far_it_is(storage):
+    """By the place of a digest among all."""
+    push_blob(storage, b"content")  # ed7002b4…
+    lines = []
+    scrub(storage, progress=NowAndThen(lines.append, every=0))
+    assert lines == ["about 92 %: 1 blobs, 0 MiB, 0 damaged"]
 
 
 def test_the_rate_is_bounded(storage):

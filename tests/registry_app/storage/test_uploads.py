@@ -14,11 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_app.errors import ErrorCode
+from registry_app.gc.collection import collect
+from registry_app.gc.observers import Observer
+from registry_app.gc.plan import Policy
 from registry_app.oci.digests import Digest
-from registry_app.oci.names import Repository
+from registry_app.oci.names import Repository, Tag
 from registry_app.storage import open_storage
 from registry_app.storage.receiving import CHUNK
-from tests.registry_app.storage.pushing import APP
+from tests.faults.disks import disk
+from tests.registry_app.storage.pushing import APP, push_image
 from tests.registry_app.storage.refusals import refused
 
 
@@ -193,3 +197,43 @@ def test_no_upload_starts_when_the_reserve_is_touched(tmp_path):
     with refused(ErrorCode.STORAGE_FULL):
         storage.uploads.start(APP)
     assert "full" in storage.why_unwritable()
+
+
+def test_a_body_that_finds_no_room_leaves_nothing(storage):
+    """What came before it stays; half a layer would keep the disk full for everybody."""
+
+    class Filling(io.BytesIO):
+        def read(self, size=-1):
+            storage.space.reserve_bytes = 2**60 if self.tell() else 0
+            return super().read(size)
+
+    upload = storage.uploads.start(APP)
+    storage.uploads.append(APP, upload.id, io.BytesIO(b"before"))
+    with refused(ErrorCode.STORAGE_FULL):
+        storage.uploads.append(APP, upload.id, Filling(bytes(33 * CHUNK)))
+    storage.space.reserve_bytes = 0
+    assert storage.uploads.stat(APP, upload.id).offset == 6
+    assert storage.uploads.finish(APP, upload.id, Digest.of(b"before and after"), io.BytesIO(b" and after")).size == 16
+
+
+@pytest.mark.fault
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts a small disk")
+def test_a_disk_with_no_room_for_more_files_is_full(tmp_path):
+    """Pushes are refused before it is; deletes and a collection make room, though nothing can be made."""
+    with disk(tmp_path, "ext4", 8) as made:
+        storage = open_storage(made.mount, reserve_bytes=1)
+        push_image(storage, "v1")
+        collect(storage, Policy(), Observer())
+        total = os.statvfs(made.mount).f_files
+        for number in itertools.count():
+            if storage.space.is_short:
+                break
+            (made.mount / str(number)).touch()
+        assert f"of {total} inodes free" in storage.why_unwritable()
+        with refused(ErrorCode.STORAGE_FULL):
+            storage.uploads.start(APP)
+        for more in range(os.statvfs(made.mount).f_favail):
+            (made.mount / f"more{more}").touch()
+        storage.manifests.delete(APP, storage.manifests.get(APP, Tag("v1")).digest)
+        assert collect(storage, Policy(grace=0), Observer()).removed_blobs == 3
+        assert os.statvfs(made.mount).f_favail >= 6
