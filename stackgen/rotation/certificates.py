@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from registry_app import issuing
 from stackgen.authority import load_authority
-from stackgen.certificates import hosts_of, read_own
+from stackgen.certificate_pair import WORRIES, find_faults, load_chain
+from stackgen.certificates import hosts_of, read_own, read_pair
 from stackgen.errors import StackgenError
 from stackgen.rotation.generations import authority_pair, generation_name, serving_pair
 from stackgen.rotation.journal import Rotation
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stackgen.folder import StackFolder
+    from stackgen.rotation.generations import PairFolder
     from stackgen.rotation.steps import Step
     from stackgen.settings import StackSettings
 
@@ -89,7 +91,10 @@ def plan_authority(folder: StackFolder, settings: StackSettings, *, now: dt.date
 
 
 def plan_undo(folder: StackFolder, settings: StackSettings, what: str, *, now: dt.datetime) -> Rotation:
-    """The generation before the last rotation of `tls` or `ca` is in force again."""
+    """The generation before the last rotation of `tls` or `ca` is in force again.
+
+    StackgenError where clients would refuse it now: it is gone, has ended, is for another host or of another authority.
+    """
     record = load_records(folder).get(what)
     if record is None or record.previous is None:
         raise StackgenError(
@@ -99,18 +104,57 @@ def plan_undo(folder: StackFolder, settings: StackSettings, what: str, *, now: d
     back = Record(now.timestamp())
     if what == "tls":
         steps = serving.back_to(folder.root, record.previous)
+        leaf = _require_good(folder, settings, record.previous, now=now)
+        if settings.tls == "local":
+            _require_issued(folder, settings, leaf)
         return Rotation("TLS key and certificate, back", tuple(steps), reloads=True, records={"tls": back})
     if record.leaf is None or serving.in_force(folder.root) != authority.in_force(folder.root):
         raise StackgenError(
-            "the certificate was rotated after the authority",
-            hint=f"undo that first: {stackgen_line(folder, 'rotate', '--undo', 'tls')}",
+            "the certificate was rotated after the authority", hint=_way_back_to_the_authoritys(folder, authority)
         )
-    certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
     # First what clients fetch: the certificate in force is believed by whoever trusts the old authority, too.
-    way_back: list[Step] = [Put(f"{serving.base}/ca.crt", certificate, PUBLIC)]
-    way_back += [*serving.back_to(folder.root, record.leaf), *authority.back_to(folder.root, record.previous)]
+    leaf_steps = serving.back_to(folder.root, record.leaf)
+    authority_steps = authority.back_to(folder.root, record.previous)
+    _require_good(folder, settings, record.leaf, now=now)
+    certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
+    way_back: list[Step] = [Put(f"{serving.base}/ca.crt", certificate, PUBLIC), *leaf_steps, *authority_steps]
     title = "local authority and certificate, back"
     return Rotation(title, tuple(way_back), reloads=True, records={"ca": back, "tls": back})
+
+
+def _require_good(
+    folder: StackFolder, settings: StackSettings, generation: str, *, now: dt.datetime
+) -> x509.Certificate:
+    """The former certificate of a generation; StackgenError where no client would take it."""
+    place, serving = folder.resolve(settings.certs_dir) / generation, serving_pair(folder, settings)
+    pair = read_pair(place / serving.certificate, place / serving.key)
+    faults = [fault for fault in find_faults(pair, settings.host, now=now) if fault.kind not in WORRIES]
+    if faults:
+        raise StackgenError(f"the certificate before can't come back: {faults[0].text}", hint=_once_more(folder, "tls"))
+    return load_chain(pair)[0]
+
+
+def _require_issued(folder: StackFolder, settings: StackSettings, leaf: x509.Certificate) -> None:
+    """StackgenError for a certificate that whoever has the authority in force would not believe."""
+    authority = load_authority(folder, folder.resolve(settings.certs_dir))
+    if issuing.is_issued(leaf, authority.certificate):
+        return
+    raise StackgenError(
+        "the certificate before is of the authority before: clients that have the new one would refuse it",
+        hint=f"undo both: {stackgen_line(folder, 'rotate', '--undo', 'ca')}; or {_once_more(folder, 'tls')}",
+    )
+
+
+def _way_back_to_the_authoritys(folder: StackFolder, authority: PairFolder) -> str:
+    """What to type where the certificate in force is not the one that came with the authority."""
+    before = load_records(folder).get("tls")
+    if before is not None and before.previous is not None and before.previous == authority.in_force(folder.root):
+        return f"undo that first: {stackgen_line(folder, 'rotate', '--undo', 'tls')}"
+    return _once_more(folder, "ca")
+
+
+def _once_more(folder: StackFolder, what: str) -> str:
+    return f"rotate once more instead: {stackgen_line(folder, 'rotate', what)}"
 
 
 def _plan_serving(

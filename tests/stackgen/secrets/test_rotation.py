@@ -92,6 +92,39 @@ def test_a_new_certificate_has_a_new_key_and_the_way_back_the_old_one(stackgen, 
     assert "no rotation of tls to undo" in stackgen("rotate", "tls", "mystack", "--undo", code=1).stderr
 
 
+def test_no_way_leads_back_to_a_certificate_that_clients_would_refuse(stackgen, folder):
+    """Of the authority before, for another host, damaged: the person is told what to do instead, and nothing changes."""
+    first = chain(folder)[0]
+    stackgen("rotate", "ca", "mystack")
+    told = stackgen("rotate", "tls", "mystack", "--undo", code=1).stderr
+    assert "is of the authority before" in told
+    assert "stackgen rotate --undo ca mystack" in told
+    assert verifies(folder, (folder.root / "certs/ca.crt").read_bytes())
+    stackgen("rotate", "ca", "mystack", "--undo")
+    assert chain(folder)[0] == first
+    stackgen("rotate", "tls", "mystack")
+    folder.env.write_text(folder.env.read_text().replace(HOST, "other.example.com"))
+    stackgen("render", "mystack")
+    assert "not for other.example.com" in stackgen("rotate", "tls", "mystack", "--undo", code=1).stderr
+    assert issuing.covers(chain(folder)[0], "other.example.com")
+
+
+def test_an_authority_comes_back_while_its_own_certificate_does(stackgen, folder):
+    """One rotation of the certificate later that is undone first; two later, the hint is one that works."""
+    old = chain(folder)[0]
+    stackgen("rotate", "ca", "mystack")
+    stackgen("rotate", "tls", "mystack")
+    assert "undo that first: stackgen rotate --undo tls" in stackgen("rotate", "ca", "mystack", "--undo", code=1).stderr
+    stackgen("rotate", "tls", "mystack")
+    assert "instead: stackgen rotate ca mystack" in stackgen("rotate", "ca", "mystack", "--undo", code=1).stderr
+    stackgen("rotate", "tls", "mystack", "--undo")
+    assert "instead: stackgen rotate ca mystack" in stackgen("rotate", "ca", "mystack", "--undo", code=1).stderr
+    stackgen("rotate", "ca", "mystack")
+    stackgen("rotate", "ca", "mystack", "--undo")
+    assert verifies(folder, (folder.root / "certs/ca.crt").read_bytes())
+    assert chain(folder)[0] != old
+
+
 def test_keys_that_no_way_leads_back_to_are_removed(stackgen, folder):
     """An old key is a secret like any other."""
     for _ in range(3):
