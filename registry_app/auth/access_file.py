@@ -82,7 +82,14 @@ class AccessModel(_Strict):
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, whose constructors raise whatever comes on `!!bool xyz`; this one yaml.YAMLError alone."""
+    """The safe loader without aliases; its constructors raise yaml.YAMLError alone, not what comes on `!!bool xyz`."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A few nested aliases can stand for billions of nodes; nobody needs one here."""
+        if self.check_event(yaml.AliasEvent):
+            line = self.peek_event().start_mark.line + 1
+            raise FileRefusedError(f"line {line}: aliases (*name) are not used here")
+        return super().compose_node(parent, index)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 (PyYAML's own)
         try:
@@ -95,10 +102,10 @@ class _Loader(yaml.SafeLoader):
 def parse_access_file(content: bytes) -> Rules:
     """The rules of an access file. Raises FileRefusedError with every mistake, each with its line."""
     try:
-        node = yaml.compose(content, Loader=yaml.SafeLoader)
-        _refuse_aliases(content)
+        loader = _Loader(content)
+        node = loader.get_single_node()
         _refuse_duplicates(node)
-        raw = yaml.load(content, Loader=_Loader)  # noqa: S506 (a safe one)
+        raw = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise FileRefusedError(_yaml_problem(error)) from None
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -123,14 +130,6 @@ def _rule(model: RuleModel, line: int) -> Rule:
         anonymous=model.anonymous,
         place=f"the rule on line {line}",
     )
-
-
-def _refuse_aliases(content: bytes) -> None:
-    """A few nested aliases can stand for billions of nodes; nobody needs one here."""
-    for event in yaml.parse(content, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 0
-            raise FileRefusedError(f"line {line}: aliases (*name) are not used here")
 
 
 def _refuse_duplicates(node: yaml.Node | None) -> None:

@@ -54,6 +54,16 @@ class Users:
 
     hashes: Mapping[str, tuple[StoredHash, ...]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    _most_work: int = field(init=False, repr=False, default=0)
+    """Of users with one hash alone, as nearly all have: of thousands it is not to be found out at each login."""
+    _replaced: tuple[str, ...] = field(init=False, repr=False, default=())
+    """Users with several."""
+
+    def __post_init__(self) -> None:
+        """Finds out once what stays."""
+        single = [hashes[0].work for hashes in self.hashes.values() if len(hashes) == 1]
+        object.__setattr__(self, "_most_work", max(single, default=0))
+        object.__setattr__(self, "_replaced", tuple(user for user, hashes in self.hashes.items() if len(hashes) > 1))
 
     def valid(self, user: str, now: float) -> tuple[StoredHash, ...]:
         """The user's hashes that count at `now` (seconds since the epoch); none for an unknown user."""
@@ -61,7 +71,10 @@ class Users:
 
     def most_work(self, now: float) -> int:
         """Rounds of bcrypt that checking the dearest user takes: what checking anybody must seem to take."""
-        return max((sum(h.work for h in self.valid(user, now)) for user in self.hashes), default=1 << COST)
+        if not self.hashes:
+            return 1 << COST
+        replaced = (sum(one.work for one in self.valid(user, now)) for user in self._replaced)
+        return max(self._most_work, max(replaced, default=0))
 
 
 def parse_htpasswd(content: bytes) -> Users:
@@ -192,6 +205,12 @@ def find_hash(content: bytes, user: str) -> str | None:
     except FileRefusedError:
         return None
     return stored[0].text.decode() if stored else None
+
+
+def keeps_previous(line: str, user: str) -> bool:
+    """Whether a line keeps a replaced hash of the user."""
+    mark = _PREVIOUS.fullmatch(line.strip())
+    return mark is not None and mark[2].startswith(f"{user}:")
 
 
 def _names(line: bytes, user: str) -> bool:

@@ -13,7 +13,7 @@ from typing import NoReturn
 import bcrypt
 import click
 
-from registry_app.auth.htpasswd import NO_USERS
+from registry_app.auth.htpasswd import HIGHEST_COST, LOWEST_COST, NO_USERS, keeps_previous
 from registry_app.auth.user_names import check_user_name
 from registry_app.cli.output import tell
 
@@ -29,7 +29,14 @@ DEFAULT_COST = 10
 @click.option("-b", "batch", is_flag=True, help="Take the password from the command line (seen by other users).")
 @click.option("-i", "from_input", is_flag=True, help="Read the password from standard input without asking.")
 @click.option("-B", "_bcrypt", is_flag=True, help="Use bcrypt: always on, nothing else is accepted by a registry.")
-@click.option("-C", "cost", type=click.IntRange(4, 17), default=DEFAULT_COST, show_default=True, help="Cost of bcrypt.")
+@click.option(
+    "-C",
+    "cost",
+    type=click.IntRange(LOWEST_COST, HIGHEST_COST),
+    default=DEFAULT_COST,
+    show_default=True,
+    help="Cost of bcrypt.",
+)
 @click.option("-D", "delete", is_flag=True, help="Remove the user.")
 @click.option("-v", "verify", is_flag=True, help="Check the password of a user.")
 @click.option("-m", "-d", "-s", "-p", "-2", "-5", "other", is_flag=True, hidden=True)
@@ -104,7 +111,8 @@ def _lines(file: Path, *, create: bool = False) -> list[str]:
 
 
 def _put(file: Path, user: str, line: str, *, create: bool) -> None:
-    lines = _lines(file, create=create)
+    # Whoever changes a password with this command wants the one before to end, too.
+    lines = [one for one in _lines(file, create=create) if not keeps_previous(one, user)]
     known = _index(lines, user)
     if known is None:
         lines.append(line)
@@ -120,6 +128,7 @@ def _remove(file: Path, user: str) -> None:
     if known is None:
         _fail(6, f"user {user} not found")
     del lines[known]
+    lines = [line for line in lines if not keeps_previous(line, user)]
     _replace(file, lines if any(line.strip() for line in lines) else [NO_USERS.decode().strip()])
     click.echo(f"Deleting password for user {user}", err=True)
 

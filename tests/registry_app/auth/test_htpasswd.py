@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from codecs import BOM_UTF8
 
 import bcrypt
@@ -117,6 +118,18 @@ def test_a_replaced_password_counts_until_its_time_and_other_readers_skip_it():
     assert find_hash(without_previous(text), "alice") == OTHER
     assert without_previous(text, expired_at=1_899_999_999) == text
     assert b"#previous" not in without_previous(text, expired_at=1_900_000_000)
+
+
+def test_what_a_check_must_cost_is_found_out_once_however_many_users_there_are():
+    """Every failed login asks for it: of thousands of users it must not be counted each time."""
+    lines = [f"user{number}:{HASH}\n" for number in range(5000)]
+    users = parse_htpasswd("".join([*lines, f"#previous 2030-01-31T12:00:00Z user7:{HASH}\n"]).encode())
+    before, after = 1_800_000_000.0, 2_000_000_000.0
+    assert users.most_work(before) == 2 * users.most_work(after) == 2 * users.hashes["user1"][0].work
+    began = time.perf_counter()
+    for _ in range(100):
+        users.most_work(before)
+    assert time.perf_counter() - began < 0.1
 
 
 def test_removing_a_user_removes_every_trace_and_nothing_else():

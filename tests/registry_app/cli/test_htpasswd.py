@@ -46,6 +46,17 @@ def test_a_file_is_created_changed_checked_and_emptied_of_a_user(tmp_path):
     assert file.read_text().startswith("# no users")
 
 
+@pytest.mark.parametrize("arguments", [("-D",), ("-bB",), ("-iB",)])
+def test_a_password_that_was_kept_for_a_while_ends_with_a_change_or_removal(tmp_path, arguments):
+    """It would come back with the next user of that name, or outlast a change that is meant to shut somebody out."""
+    file = tmp_path / "htpasswd"
+    stored = run("-bn", "alice", "old").stdout.strip()
+    kept = f"#previous 2099-01-01T00:00:00Z {stored.replace('alice', '{}')}".format
+    file.write_text(f"{stored}\n{kept('alice')}\n{kept('bob')}\n# a comment\n")
+    assert run(*arguments, file, "alice", *(["x"] if "b" in arguments[0] else []), typed="x\n").exit_code == 0
+    assert [line for line in file.read_text().splitlines() if line.startswith("#")] == [kept("bob"), "# a comment"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
