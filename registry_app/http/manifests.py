@@ -59,8 +59,10 @@ class ManifestResource:
         """Removes a tag, or a manifest with every tag that points at it (end-9)."""
         if not self._delete_enabled:
             raise RegistryError(ErrorCode.UNSUPPORTED, message="deletes are disabled: set storage.delete.enabled")
-        self._manifests.delete(repository, reference)
+        digest = self._manifests.delete(repository, reference)
         resp.status = 202
+        if digest is not None:  # by which the audit log tells what a tag named
+            resp.set_header("Docker-Content-Digest", str(digest))
 
 
 def read_manifest(body: RequestBody) -> bytes:

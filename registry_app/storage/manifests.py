@@ -138,12 +138,15 @@ class Manifests:
                     self._tags.point(repository, tag, digest)
         return digest
 
-    def delete(self, repository: Repository, reference: Reference) -> None:
-        """Removes a tag, or a manifest and the tags that name it, durably; raises MANIFEST_UNKNOWN."""
-        if isinstance(reference, Digest):
-            self._delete(repository, reference)
-        else:
-            self._tags.delete(repository, reference)
+    def delete(self, repository: Repository, reference: Reference) -> Digest | None:
+        """Removes a tag, or a manifest and the tags that name it, durably; raises MANIFEST_UNKNOWN.
+
+        The digest that was named is given back, None for a tag that was damaged.
+        """
+        if not isinstance(reference, Digest):
+            return self._tags.delete(repository, reference)
+        self._delete(repository, reference)
+        return reference
 
     def _delete(self, repository: Repository, digest: Digest) -> None:
         with failures_told(), self._locks.removing(repository, digest):

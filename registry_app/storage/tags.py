@@ -70,13 +70,15 @@ class Tags:
             write_link(self._files, self._layout.tagged(repository, tag, digest), digest)
             write_link(self._files, self._layout.current(repository, tag), digest)
 
-    def delete(self, repository: Repository, tag: Tag) -> None:
-        """Removes a tag durably, not the manifest it names; raises MANIFEST_UNKNOWN."""
+    def delete(self, repository: Repository, tag: Tag) -> Digest | None:
+        """Removes a tag durably, not the manifest it named, which is given back if known; raises MANIFEST_UNKNOWN."""
         with failures_told(), self._locks.changing_tag(repository, tag):
             # One that names nothing, because it is damaged, can be removed too.
             if not self._files.exists(self._layout.current(repository, tag)):
                 raise RegistryError(ErrorCode.MANIFEST_UNKNOWN, reference=str(tag))
+            named = self.find(repository, tag)
             self._remove(repository, tag)
+            return named
 
     def delete_those_of(self, repository: Repository, digest: Digest) -> None:
         """Removes every tag that names this manifest; the caller excludes that one is made meanwhile."""

@@ -334,6 +334,7 @@ def test_the_audit_log_has_every_write_delete_and_failed_login(registry):
     ]
     manifest = "sha256:" + hashlib.sha256(MANIFEST).hexdigest()
     assert (of[0]["digest"], of[1]["digest"], of[1]["reference"]) == (DIGEST, manifest, "v1")
+    assert (of[3]["digest"], of[3]["reference"]) == (manifest, "v1")
     assert all(e["address"] == "127.0.0.1" and e["request_id"] for e in of)
     assert any(e["event"] == "login" and e["user"] == "reader" and "wrong" in e["result"] for e in lines)
     assert not any(password in log.read_text() for log in (audit, logins) for password in USERS.values())
