@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from registry_app import issuing
+from registry_app.administration import recorded
 from registry_app.regular_files import STORE, read_named
 from stackgen import certificate_memory, hosts
 from stackgen.authority import ensure_authority, find_authority_fault, find_missing_copies, find_strangers, keep_witness
@@ -75,15 +76,23 @@ def ensure_certificates(
     if verdict.obstacles:
         raise refusal(verdict.obstacles)
     if settings.tls == "local" and verdict.changes:
-        ensure_folder(certs, mode=0o755)
-        authority = ensure_authority(folder, certs, now=now())
-        if verdict.reason:
-            _issue(folder, settings, authority, now=now())
+        _make(folder, settings, verdict, now=now())
     if settings.tls == "local" and FaultKind.LOST not in {worry.kind for worry in verdict.worries}:
         keep_witness(folder)
     if not verdict.worries:
         _remember(folder, settings)
     return verdict
+
+
+def _make(folder: StackFolder, settings: StackSettings, verdict: Verdict, *, now: dt.datetime) -> None:
+    """What a render makes: a certificate, or copies of the authority's."""
+    certs = folder.resolve(settings.certs_dir)
+    subject = verdict.reason or ", ".join(map(str, verdict.put_back))
+    with recorded(folder.audit_log if folder.is_stack() else None, "certificate-anew", subject=subject):
+        ensure_folder(certs, mode=0o755)
+        authority = ensure_authority(folder, certs, now=now)
+        if verdict.reason:
+            _issue(folder, settings, authority, now=now)
 
 
 def _remember(folder: StackFolder, settings: StackSettings) -> None:

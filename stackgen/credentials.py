@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from registry_app.administration import recorded
 from stackgen.errors import StackgenError, refusal
 from stackgen.losses import find_losses, find_refused, name_of
 from stackgen.profiles import load_profiles
@@ -32,6 +34,15 @@ def ensure_credentials(
         raise StackgenError(f"not lost: {', '.join(sorted(unknown))}", hint="--anew is for secrets that are gone")
     if refused := find_refused(folder, anew):
         raise refusal(refused)
+    with ExitStack() as acts:
+        for loss in losses:
+            acts.enter_context(recorded(folder.audit_log, "secret-anew", subject=name_of(folder, loss.file)))
+        _make_missing(folder, settings, open_to_all=name_of(folder, folder.access) in anew)
+    return losses
+
+
+def _make_missing(folder: StackFolder, settings: StackSettings, *, open_to_all: bool) -> None:
+    """Every secret that is missing; lost rules only where every user may do everything from now on."""
     gid = settings.secrets_gid
     ensure_folder(folder.secrets, mode=_FOLDER, gid=gid)
     ensure_secret(folder.http_secret, gid)
@@ -41,9 +52,8 @@ def ensure_credentials(
         place = folder.root / path
         ensure_folder(place.parent, mode=_FOLDER, gid=gid)
         ensure_secret(place, gid)
-    if name_of(folder, folder.access) in anew and is_lost(folder.access):
+    if open_to_all and is_lost(folder.access):
         _let_all_do_all(folder, gid)
-    return losses
 
 
 def _make_first_user(folder: StackFolder, settings: StackSettings) -> None:

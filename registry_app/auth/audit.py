@@ -6,6 +6,7 @@ notice before their next line. The oldest beyond `KEPT` go.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -52,10 +53,9 @@ class AuditLog:
         given = {name: value for name, value in fields.items() if value is not None}
         entry = {"time": moment, "event": event, "user": user, "address": address, **given, "result": result}
         cut = {name: value[:LONGEST_FIELD] if isinstance(value, str) else value for name, value in entry.items()}
-        line = json.dumps(cut) + "\n"
         try:
             with self._lock:
-                os.write(self._open(), line.encode())
+                _append(self._open(), json.dumps(cut).encode() + b"\n")
         except OSError as error:
             if self.problem is None:
                 _log.error("%s can't be written: %s", self._path, error.strerror)
@@ -77,7 +77,8 @@ class AuditLog:
             fcntl.flock(folder, fcntl.LOCK_EX)
             if self._path.exists() and self._path.stat().st_size >= self._full:
                 self._put_aside()
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            _share(self._file, folder)
         finally:
             os.close(folder)
         return self._file
@@ -95,3 +96,19 @@ class AuditLog:
         self._path.rename(self._path.with_name(f"{stem}-{moment}{suffix}"))
         for old in sorted(self._path.parent.glob(f"{stem}-*{suffix}"))[: -self._kept]:
             old.unlink(missing_ok=True)
+
+
+def _share(file: int, folder: int) -> None:
+    """What root makes belongs to the folder's owner: the service appends to it, too."""
+    if os.geteuid() == 0 and os.fstat(file).st_size == 0:
+        owner = os.fstat(folder)
+        os.fchown(file, owner.st_uid, owner.st_gid)
+
+
+def _append(file: int, line: bytes) -> None:
+    """Writes a line, behind the end of one that a full disk cut short, if need be. OSError where it is cut itself."""
+    size = os.fstat(file).st_size
+    if size and os.pread(file, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    if os.write(file, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -52,6 +52,7 @@ def command(
     registry garbage-collect --dry-run /etc/docker/registry/config.yml
     registry garbage-collect -m /etc/docker/registry/config.yml
     """
+    from registry_app.administration import recorded
     from registry_app.cli.opened import storage_or_exit
     from registry_app.gc.collection import collect, plan_collection
     from registry_app.gc.observers import NowAndThen, Progress, Telling
@@ -61,7 +62,13 @@ def command(
     policy = policy_of(settings, untagged=delete_untagged or None, grace=grace, trash=0 if no_trash else None)
     observer = Progress(NowAndThen(partial(click.echo, err=True))) if quiet else Telling(tell)
     with storage_or_exit(settings) as storage:
-        report = (plan_collection if dry_run else collect)(storage, policy, observer)
+        if dry_run:
+            report = plan_collection(storage, policy, observer)
+        else:
+            flags = {"--delete-untagged": delete_untagged, "--no-trash": no_trash}
+            subject = " ".join(flag for flag, given in flags.items() if given) or "unneeded blobs"
+            with recorded(settings.audit_log, "gc", subject=subject):
+                report = collect(storage, policy, observer)
         restorable = report.run in storage.trash.runs()  # on a full disk nothing is
     did = "would remove" if dry_run else "removed"
     tell(

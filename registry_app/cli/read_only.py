@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from registry_app.administration import recorded
 from registry_app.cli.configured import configuration_argument, settings_or_exit
 from registry_app.cli.output import tell
 from registry_app.storage.layout import Layout
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command(short_help="Refuse writes, or let them in again, without a restart.")
@@ -23,13 +29,19 @@ def command(state: str, config: str | None) -> None:
     settings = settings_or_exit(config)
     marker = Layout(settings.storage.root).read_only
     try:
-        if state == "on":
-            marker.parent.mkdir(parents=True, exist_ok=True)
-            marker.touch()
-        elif state == "off":
-            marker.unlink(missing_ok=True)
+        if state != "status":
+            with recorded(settings.audit_log, "read-only", subject=state):
+                _switch(marker, state)
     except OSError as error:
         click.echo(f"read-only: {marker}: {error.strerror}", err=True)
         raise SystemExit(1) from None
     configured = " (by storage.maintenance.readonly too)" if settings.storage.read_only else ""
     tell(f"read-only mode is {'on' if marker.exists() or configured else 'off'}{configured}")
+
+
+def _switch(marker: Path, state: str) -> None:
+    if state == "on":
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    else:
+        marker.unlink(missing_ok=True)

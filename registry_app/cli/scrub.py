@@ -22,13 +22,14 @@ def command(rate: float | None, config: str | None) -> None:
     \b
     registry scrub /etc/docker/registry/config.yml
     """
+    from registry_app.administration import recorded
     from registry_app.cli.opened import storage_or_exit
     from registry_app.gc.observers import NowAndThen
     from registry_app.gc.scrub import scrub
 
     settings = settings_or_exit(config)
     bytes_a_second = settings.scrub.rate if rate is None else int(rate * 1024 * 1024)
-    with storage_or_exit(settings) as storage:
+    with storage_or_exit(settings) as storage, recorded(settings.audit_log, "scrub", subject="all blobs"):
         progress = NowAndThen(partial(click.echo, err=True))
         report = scrub(storage, rate=bytes_a_second or None, progress=progress)
     tell(f"checked {report.checked_blobs} blobs, {report.checked_bytes} bytes: {len(report.damaged)} damaged")

@@ -41,15 +41,18 @@ def list_runs(config: str | None) -> None:
 @configuration_argument
 def restore(run: str, config: str | None) -> None:
     """Put back everything that RUN took, where nothing newer lies."""
+    from registry_app.administration import recorded
     from registry_app.cli.opened import storage_or_exit
 
-    with storage_or_exit(settings_or_exit(config)) as storage:
+    settings = settings_or_exit(config)
+    with storage_or_exit(settings) as storage:
         _require(storage, run)
         with storage.locks.collecting() as alone:  # which would take the first things away before the last are back
             if not alone:
                 click.echo("error: a collection is running: try again when it has ended", err=True)
                 raise SystemExit(1)
-            restored = storage.trash.restore(run)
+            with recorded(settings.audit_log, "trash-restore", subject=run):
+                restored = storage.trash.restore(run)
         tell(f"restored {restored} files")
 
 
@@ -59,13 +62,16 @@ def restore(run: str, config: str | None) -> None:
 @click.option("--config", "config", type=click.Path(dir_okay=False), help="The registry's configuration.")
 def empty(*, run: str | None, everything: bool, config: str | None) -> None:
     """Remove for good what RUN, or with --all every run, took."""
+    from registry_app.administration import recorded
     from registry_app.cli.opened import storage_or_exit
 
     if bool(run) == everything:
         raise click.UsageError("name a run, or say --all")
-    with storage_or_exit(settings_or_exit(config)) as storage:
+    settings = settings_or_exit(config)
+    with storage_or_exit(settings) as storage:
         for name in storage.trash.runs() if everything else [_require(storage, run or "")]:
-            storage.trash.empty(name)
+            with recorded(settings.audit_log, "trash-empty", subject=name):
+                storage.trash.empty(name)
             tell(f"removed {name}")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from registry_app.administration import recorded
 from registry_app.auth.access_file import DEFAULT_ACCESS, parse_access_file
 from registry_app.auth.identity import ANONYMOUS, Action, Identity
 from registry_app.auth.policy import EVERY_USER, GRANTABLE, decide
@@ -15,7 +16,6 @@ from registry_app.auth.watched import FileRefusedError
 from registry_app.errors import RegistryError
 from registry_app.oci.names import Repository
 from registry_app.regular_files import read_named
-from stackgen.administration import record
 from stackgen.cli.names import require_name
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import say, warn
@@ -109,13 +109,12 @@ def list_(folder: StackFolder, *, as_json: bool) -> None:
 @click.confirmation_option("--yes", prompt="Let every user do everything?", help="Do not ask.")
 def reset(folder: StackFolder) -> None:
     """Begin anew: every user may do everything. The file as it was is kept as access.yaml.old."""
-    settings = load_settings(folder)
-    with exclusive(folder):
-        if folder.access.exists():
-            old = folder.access.read_bytes()
-            put_file(folder.access.with_name("access.yaml.old"), old, mode=SHARED, gid=settings.secrets_gid)
-        put_file(folder.access, DEFAULT_ACCESS, mode=SHARED, gid=settings.secrets_gid)
-    record(folder, "access-reset", subject=str(folder.access.name))
+    gid = load_settings(folder).secrets_gid
+    with exclusive(folder), recorded(folder.audit_log, "access-reset", subject=folder.access.name):
+        # The second of two resets must not put what the first one made in the place of the rules that were kept.
+        if folder.access.exists() and (old := folder.access.read_bytes()) != DEFAULT_ACCESS:
+            put_file(folder.access.with_name(f"{folder.access.name}.old"), old, mode=SHARED, gid=gid)
+        put_file(folder.access, DEFAULT_ACCESS, mode=SHARED, gid=gid)
     say(f"{folder.access}: every user may do everything")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from registry_app.administration import recorded
 from stackgen import docker
-from stackgen.administration import record
 from stackgen.cli.options import examples, stack_argument
 from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
@@ -19,6 +20,8 @@ from stackgen.running import running_services
 from stackgen.shell import compose_line, stackgen_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stackgen.folder import StackFolder
     from stackgen.settings import StackSettings
 
@@ -40,17 +43,19 @@ def command(*, folder: StackFolder, dry_run: bool, delete_untagged: bool, quiet:
     """
     flags = {"--dry-run": dry_run, "--delete-untagged": delete_untagged, "--quiet": quiet, "--no-trash": no_trash}
     chosen = [flag for flag, on in flags.items() if on]
-    settings = load_settings(folder)
+    collect = _collection(folder, load_settings(folder), chosen)
+    with recorded(None if dry_run else folder.audit_log, "gc", subject=" ".join(chosen) or "unneeded blobs"):
+        if not collect():
+            raise StackgenError(
+                "the collection failed, for the reason above", hint=f"see: {stackgen_line(folder, 'doctor')}"
+            )
+
+
+def _collection(folder: StackFolder, settings: StackSettings, flags: list[str]) -> Callable[[], bool]:
+    """What collects, and says whether it did; StackgenError where there is nothing that could."""
     if folder.embedded_config.is_file() and "registry" not in running_services(folder):
-        done = subprocess.run([*_EMBEDDED, *chosen, folder.embedded_config], check=False).returncode == 0
-    else:
-        done = docker.run_compose(folder, *_into_container(folder, settings), *_COLLECT, *chosen, _CONFIG)
-    if not dry_run:
-        record(folder, "gc", subject=" ".join(chosen) or "unneeded blobs", result="done" if done else "failed")
-    if not done:
-        raise StackgenError(
-            "the collection failed, for the reason above", hint=f"see: {stackgen_line(folder, 'doctor')}"
-        )
+        return lambda: subprocess.run([*_EMBEDDED, *flags, folder.embedded_config], check=False).returncode == 0
+    return partial(docker.run_compose, folder, *_into_container(folder, settings), *_COLLECT, *flags, _CONFIG)
 
 
 def _into_container(folder: StackFolder, settings: StackSettings) -> tuple[str, ...]:

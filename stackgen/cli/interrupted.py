@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stackgen.administration import record
+from registry_app.administration import record_act
 from stackgen.cli.terminal import say, warn
 from stackgen.rotation.journal import resume
 
@@ -19,6 +19,6 @@ def finish_interrupted(folder: StackFolder, settings: StackSettings) -> None:
     if finished is None:
         return
     say(f"finished what was interrupted: {finished.title}")
-    record(folder, "rotate-resumed", subject=finished.title)
+    record_act(folder.audit_log, "rotate-resumed", subject=finished.title)
     if finished.remark:
         warn(finished.remark)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from registry_app.administration import recorded
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.registries import reach_options
 from stackgen.cli.terminal import command_line, say
@@ -65,8 +66,10 @@ def command(
         if check:
             ctx.exit(CHANGES_PENDING if behind else 0)
         kept = {image: digest for image, digest in locked.items() if only}
-        replace_text(folder.images_lock, format_lock(kept | {pin.image: pin.found for pin in pins}))
-    say(f"{folder.images_lock.name}: {len(pins)} images, {len(behind)} changed")
+        done = f"{len(pins)} images, {len(behind)} changed"
+        with recorded(folder.audit_log if behind else None, "pin", subject=done):
+            replace_text(folder.images_lock, format_lock(kept | {pin.image: pin.found for pin in pins}))
+    say(f"{folder.images_lock.name}: {done}")
     if behind:
         command_line(stackgen_line(folder, "render"))
         command_line(compose_line(folder, "up", "-d", "--wait"))

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from registry_app.administration import recorded
 from stackgen import certificate_memory, stack
-from stackgen.administration import record
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.terminal import say, tell_worries, warn
 from stackgen.credentials import ensure_credentials
 from stackgen.diffing import CHANGING, PLACING, Action, Change
 from stackgen.errors import StackgenError, refusal
 from stackgen.hosting import prepare_storage
-from stackgen.losses import find_refused, name_of
+from stackgen.losses import find_refused
 from stackgen.shell import compose_line, stackgen_line
 from stackgen.stack import find_taken, find_waiting
 from stackgen.writing import exclusive, write_changes
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from stackgen.certificates import Verdict
     from stackgen.errors import Problem
     from stackgen.folder import StackFolder
@@ -49,7 +51,8 @@ def command(folder: StackFolder, overwrite: tuple[str, ...], anew: tuple[str, ..
         mended = ensure_credentials(folder, draft.settings, anew=frozenset(anew))
         verdict = _ensure_certificates(folder, draft.settings)
         prepare_storage(folder, draft.settings)
-        write_changes(folder, draft.changes, draft.lock, bridge=draft.bridge)
+        with _recorded_changes(folder, draft.changes):
+            write_changes(folder, draft.changes, draft.lock, bridge=draft.bridge)
     if interrupted:
         warn(f"an interrupted command was finished first; run: {compose_line(folder, 'up', '-d', '--wait')}")
     placed = any(change.action in CHANGING for change in draft.changes)
@@ -57,10 +60,14 @@ def command(folder: StackFolder, overwrite: tuple[str, ...], anew: tuple[str, ..
         tell(folder, draft.changes)
     tell_worries(find_waiting(folder, draft.changes, actions=frozenset({Action.BESIDE, Action.WAIT})))
     for loss in mended:
-        record(folder, "secret-anew", subject=name_of(folder, loss.file))
         warn(f"made {loss.file} anew, for it was {loss.state}: {loss.then}")
     if verdict is not None:
         _tell_certificate(folder, verdict, draft.settings)
+
+
+def _recorded_changes(folder: StackFolder, changes: tuple[Change, ...]) -> AbstractContextManager[None]:
+    paths = [change.path for change in changes if change.action in CHANGING]
+    return recorded(folder.audit_log if paths else None, "render", subject=", ".join(paths))
 
 
 def _refuse_obstacles(folder: StackFolder, draft: Draft, anew: frozenset[str]) -> None:

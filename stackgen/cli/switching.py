@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from registry_app.administration import recorded
 from stackgen import dotenv
 from stackgen.env_file import load_settings, read_env
 from stackgen.errors import StackgenError
@@ -33,5 +34,6 @@ def switch(folder: StackFolder, name: str, change: Callable[[tuple[str, ...]], t
         after = change(before)
         if after == before:
             return False
-        replace_text(folder.env, dotenv.set_value(read_env(folder), VARIABLE, ",".join(after)))
+        with recorded(folder.audit_log, "disable" if name in before else "enable", subject=name):
+            replace_text(folder.env, dotenv.set_value(read_env(folder), VARIABLE, ",".join(after)))
     return True

@@ -14,7 +14,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from stackgen.administration import record
+from registry_app.administration import record_act
 from stackgen.errors import StackgenError, refusal
 from stackgen.losses import find_loss
 from stackgen.profiles import kept_secrets
@@ -108,7 +108,7 @@ def _prune(folder: StackFolder, settings: StackSettings) -> None:
 
 
 def _forget(folder: StackFolder, rotation: Rotation, *, result: str) -> None:
-    record(folder, rotation.event, subject=rotation.subject or rotation.title, result=result)
+    record_act(folder.audit_log, rotation.event, subject=rotation.subject or rotation.title, result=result)
     folder.rotation_journal.unlink(missing_ok=True)
     sync_folder(folder.rotation_journal.parent)
 

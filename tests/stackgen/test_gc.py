@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -38,7 +40,7 @@ def test_without_docker_a_stack_of_containers_cannot_be_collected(folder, monkey
 
 
 def test_the_embedded_registry_is_collected(folder, capfd):
-    """The flags reach the registry's own command, which tells what it would do."""
+    """The flags reach the registry's own command, which tells what it would do; what it did has its lines."""
     storage = open_storage(folder.root / "data")
     push_blob(storage, b"orphan")
     folder.embedded_config.parent.mkdir(parents=True, exist_ok=True)
@@ -50,3 +52,12 @@ def test_the_embedded_registry_is_collected(folder, capfd):
     assert f"blob eligible for deletion: {Digest.of(b'orphan')}" in capfd.readouterr().out
     CliRunner().invoke(command, ["--quiet", "--no-trash", str(folder.root)], catch_exceptions=False)
     assert not storage.layout.blob(Digest.of(b"orphan")).exists()
+    folder.embedded_config.write_text("no: configuration")
+    assert CliRunner().invoke(command, [str(folder.root)]).exit_code == 1
+    told = [json.loads(line) for line in folder.audit_log.read_text().splitlines()]
+    assert [(line["event"], line["subject"], line["result"]) for line in told] == [
+        ("gc", "--quiet --no-trash", "begun"),
+        ("gc", "--quiet --no-trash", "done"),
+        ("gc", "unneeded blobs", "begun"),
+        ("gc", "unneeded blobs", "failed"),
+    ]

@@ -26,7 +26,9 @@ pytestmark = [
 STEP = int(os.environ.get("STACKGEN_KILL_STEP", "0"))
 OFFSET = int(os.environ.get("STACKGEN_KILL_OFFSET", "0"))
 NOT_RENDERED = {"./secrets", "./certs", "./grafana-secrets"}
-MADE_ANEW = re.compile(r"(secrets|ca|certs|grafana-secrets)/|\.stackgen/(mutex|journal|staging|bridge|certificate)")
+MADE_ANEW = re.compile(
+    r"(secrets|ca|certs|grafana-secrets)/|\.stackgen/(mutex|journal|staging|bridge|certificate|audit)"
+)
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/sbin:/usr/bin:/bin"}
 
 

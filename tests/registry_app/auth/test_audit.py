@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import resource
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,26 @@ def test_a_full_disk_is_told_and_stops_no_request(caplog):
     log.record("push", user=None, address="x", result="201")
     assert "No space left" in log.problem
     assert len(caplog.records) == 1
+
+
+def test_a_line_that_a_full_disk_cut_short_spoils_no_other(tmp_path):
+    """The cut is told at once; what comes when there is room again has a line of its own."""
+    path = tmp_path / "audit.log"
+    log = AuditLog(path)
+    log.record("push", user="alice", address="x", result="201")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+    try:
+        log.record("push", user="alice", address="x", result="202")
+        assert "No space left" in log.problem
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    for writer in (log, AuditLog(path)):
+        writer.record("delete", user="bob", address="x", result="202")
+    whole, cut, *after = path.read_text().splitlines()
+    assert json.loads(whole)["user"] == "alice"
+    assert cut == whole[:10]
+    assert [json.loads(line)["event"] for line in after] == ["delete", "delete"]
 
 
 def test_a_flood_of_failed_logins_is_listed_and_pushes_no_write_out(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -145,6 +146,30 @@ def test_root_acts_as_the_user_who_serves_the_store(words):
         assert registry(*words, str(Path(folder, "config.yml"))).exit_code == 0
         assert {path.stat().st_uid for path in root.rglob("*")} == {10001}
         assert os.geteuid() == 0
+
+
+def test_what_people_do_to_a_registry_is_in_its_audit_log(tmp_path, storage, config):
+    """Before it begins, and how it ended; what only looks is not."""
+    Path(config).write_text(Path(config).read_text().replace("reserve: 0", f"reserve: 0, audit_log: {tmp_path}/a.log"))
+    for arguments in (
+        ("garbage-collect", "-d", "--grace", "0"),
+        ("garbage-collect", "-q", "--grace", "0"),
+        ("scrub", "--rate", "0"),
+        ("read-only", "on"),
+        ("read-only", "status"),
+    ):
+        registry(*arguments, config)
+    (run,) = storage.trash.runs()
+    registry("trash", "restore", run, config)
+    registry("garbage-collect", "-qm", "--grace", "0", config)
+    (again,) = storage.trash.runs()
+    registry("trash", "empty", again, "--config", config)
+    told = [json.loads(line) for line in (tmp_path / "a.log").read_text().splitlines()]
+    acts = [("gc", "unneeded blobs"), ("scrub", "all blobs"), ("read-only", "on"), ("trash-restore", run)]
+    acts += [("gc", "--delete-untagged"), ("trash-empty", again)]
+    assert [(line["event"], line["subject"], line["result"]) for line in told] == [
+        (*act, result) for act in acts for result in ("begun", "done")
+    ]
 
 
 def test_a_store_that_is_not_there_is_told_plainly(tmp_path, config):

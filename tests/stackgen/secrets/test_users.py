@@ -143,6 +143,39 @@ def test_access_reports_every_mistake_and_can_begin_anew(stackgen, folder):
     assert "--anew secrets/access.yaml" in stackgen("access", "list", "mystack", code=1).stderr
 
 
+def test_rules_that_were_kept_outlast_a_second_reset(stackgen, folder):
+    """It has nothing to keep; the act has its lines all the same."""
+    mine = folder.access.read_text().replace("[pull, push, delete, catalog]", "[pull]")
+    folder.access.write_text(mine)
+    for _ in range(2):
+        stackgen("access", "reset", "mystack", "--yes")
+    assert folder.access.with_name("access.yaml.old").read_text() == mine
+    told = [json.loads(line) for line in folder.audit_log.read_text().splitlines()]
+    assert [(line["event"], line["result"]) for line in told] == [
+        ("access-reset", "begun"),
+        ("access-reset", "done"),
+    ] * 2
+
+
+def test_every_act_has_its_lines_and_what_changed_nothing_has_none(stackgen, folder):
+    """Who and from where, before it begins and when it has ended."""
+    for arguments in (
+        ("enable", "observability", "mystack"),
+        ("enable", "observability", "mystack"),
+        ("disable", "observability", "mystack"),
+        ("render", "mystack"),
+        ("plan", "mystack"),
+    ):
+        stackgen(*arguments)
+    folder.env.write_text(folder.env.read_text().replace("registry.example.com", "other.example.com"))
+    stackgen("render", "mystack")
+    told = [json.loads(line) for line in folder.audit_log.read_text().splitlines()]
+    acts = ["enable", "disable", "certificate-anew", "render"]
+    assert [(line["event"], line["result"]) for line in told] == [(a, r) for a in acts for r in ("begun", "done")]
+    assert all(line["user"] and line["address"] for line in told)
+    assert "compose.yaml" in told[-1]["subject"]
+
+
 def test_rendering_never_brings_open_rules_back(stackgen, folder):
     """Rules that vanished are reported, not replaced by those that let everyone do everything."""
     folder.access.unlink()
