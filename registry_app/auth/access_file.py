@@ -87,7 +87,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """A few nested aliases can stand for billions of nodes; nobody needs one here."""
         if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
             raise FileRefusedError(f"line {line}: aliases (*name) are not used here")
         return super().compose_node(parent, index)
 
