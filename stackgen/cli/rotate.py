@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from stackgen.errors import StackgenError
 from stackgen.profiles import kept_secrets
 from stackgen.rotation.journal import Rotation, carry_out
 from stackgen.rotation.planning import ALL, Request, kinds, kinds_of, plan_rotation, plan_way_back
+from stackgen.rotation.records import load_records
 from stackgen.rotation.secrets import load_users
 from stackgen.rotation.status import load_status
 from stackgen.shell import stackgen_line
@@ -89,6 +91,8 @@ def command(
     chosen = kinds_of(what, settings, undo=undo)
     if user is None and "password" in chosen and settings.registry_admin_user not in load_users(folder).hashes:
         chosen = _without_first_user(folder, settings, what, chosen, given=given or generate)
+    if "ca" in chosen and not undo:
+        _warn_of_a_third(folder)
     if dry_run:
         for kind in chosen:
             _tell_plan(folder, plan(kind=kind))
@@ -106,6 +110,14 @@ def command(
                 warn(f"give clients the new authority: {folder.resolve(settings.certs_dir)}/ca.crt")
             elif kind in (kept := kept_secrets()):
                 say(f"the new password is in {folder.root / kept[kind].path}")
+
+
+def _warn_of_a_third(folder: StackFolder) -> None:
+    """A certificate carries the word of one authority for the next, not of two."""
+    before = load_records(folder).get("ca")
+    if before is not None and before.old_until is not None and before.old_until > time.time():
+        until = datetime.fromtimestamp(before.old_until, UTC)
+        warn(f"the authority before this one was to count until {until:%Y-%m-%d %H:%M} UTC: with a third that ends")
 
 
 def _without_first_user(

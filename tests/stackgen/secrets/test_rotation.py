@@ -125,6 +125,18 @@ def test_an_authority_comes_back_while_its_own_certificate_does(stackgen, folder
     assert chain(folder)[0] != old
 
 
+def test_a_third_authority_ends_the_time_of_the_first_and_that_is_said(stackgen, folder):
+    """Before it happens; a way back, or none before it, is no reason."""
+    first = (folder.root / "certs/ca.crt").read_bytes()
+    assert "with a third" not in stackgen("rotate", "ca", "mystack").stderr
+    second = (folder.root / "certs/ca.crt").read_bytes()
+    for arguments in (("ca", "mystack", "--dry-run"), ("ca", "mystack")):
+        assert verifies(folder, first)
+        assert "with a third that ends" in stackgen("rotate", *arguments).stderr
+    assert [verifies(folder, one) for one in (first, second)] == [False, True]
+    assert "with a third" not in stackgen("rotate", "ca", "mystack", "--undo").stderr
+
+
 def test_keys_that_no_way_leads_back_to_are_removed(stackgen, folder):
     """An old key is a secret like any other."""
     for _ in range(3):
