@@ -39,6 +39,10 @@ class LazyGroup(click.Group):
         """Names in the order of the table."""
         return list(self.commands_by_name)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The usual; `help` and `help COMMAND` are `--help`, as upstream's command line takes them."""
+        return super().parse_args(ctx, [*args[1:2], "--help"] if args[:1] == ["help"] else args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name, or None."""
         module = self.commands_by_name.get(cmd_name)

@@ -61,3 +61,11 @@ def test_a_reader_that_has_left_is_no_news(config, name):
         assert run([*COMMANDS[name], str(config)], stdout=writing) == (141, "")
     finally:
         os.close(writing)
+
+
+@pytest.mark.parametrize(("words", "first"), [(["help"], "[OPTIONS] COMMAND"), (["help", "check"], "check [OPTIONS]")])
+def test_help_is_a_command_too(words, first):
+    """As on upstream's command line, and in the entry point of its image."""
+    command = [sys.executable, "-m", "registry_app", *words]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert told.startswith(f"Usage: registry {first}")
