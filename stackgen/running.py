@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from stackgen import docker
+from stackgen.shell import compose_line
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -44,6 +45,13 @@ def reload_certificate(folder: StackFolder, settings: StackSettings) -> None:
     elif settings.proxy == "nginx" or "registry" not in services:
         return
     _wait_until_served(folder, settings)
+
+
+def reload_line(folder: StackFolder, settings: StackSettings) -> str:
+    """What a person types to have a running stack serve the certificate of CERTS_DIR, where that did not happen."""
+    if settings.proxy == "nginx":
+        return compose_line(folder, "exec", "nginx", *_NGINX, "-s", "reload")
+    return compose_line(folder, "restart", "registry")
 
 
 def hand_over(folder: StackFolder, settings: StackSettings, secret: KeptSecret) -> None:
@@ -88,7 +96,7 @@ def _compose(folder: StackFolder, *arguments: str, service: str = "nginx", given
 def _wait_until_served(folder: StackFolder, settings: StackSettings) -> None:
     chain = folder.resolve(settings.certs_dir) / "fullchain.pem"
     wanted = x509.load_pem_x509_certificate(chain.read_bytes()).public_bytes(Encoding.DER)
-    address = str(settings.bind_address or "127.0.0.1")
+    address = settings.own_address
     deadline = time.monotonic() + _PATIENCE
     while (problem := _problem(wanted, address, settings)) is not None:
         if time.monotonic() > deadline:

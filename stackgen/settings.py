@@ -419,6 +419,12 @@ class StackSettings(BaseModel):
         return host if plain else f"{host}:{self.port}"
 
     @property
+    def own_address(self) -> str:
+        """The address under which this host finds its own stack."""
+        unspecified = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (nothing is bound to it)
+        return unspecified.get(self.bind_address) or str(self.bind_address)
+
+    @property
     def external_url(self) -> str:
         """The address that browsers and clients use."""
         return f"https://{self.authority}"

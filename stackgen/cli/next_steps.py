@@ -84,7 +84,7 @@ def _tell_hosts_line(settings: StackSettings) -> None:
         return
     say()
     heading(f"{host} does not resolve here. Until DNS knows it:")
-    command_line(f"echo '{settings.bind_address or '127.0.0.1'} {host}' | sudo tee -a /etc/hosts")
+    command_line(f"echo '{settings.own_address} {host}' | sudo tee -a /etc/hosts")
 
 
 def _resolves(host: str) -> bool:

@@ -19,6 +19,7 @@ from stackgen.planning import PlanInputs
 from stackgen.profiles import load_profiles
 from stackgen.publishing import publisher, signing
 from stackgen.publishing.annotations import annotations_of, creation_time, source_of
+from stackgen.shell import shell_line
 from stackgen.stack import load_pins
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ def command(
         # Before the tag: whoever verifies what a tag names never meets a version without its signature.
         signing.sign(pinned, key=key, reach=reach)
     publisher.tag_artifact(client, artifact, address)
-    _tell(pinned, image, signed=key is not None, loose=allow_tags)
+    trust = ("--ca", ca) if ca is not None else ()
+    check = shell_line("stackgen", "verify", f"oci://{pinned}", "--key", "cosign.pub", *trust) if key else None
+    _tell(pinned, image, check=check, loose=allow_tags)
 
 
 def _version_from(address: Address) -> str:
@@ -105,12 +108,12 @@ def _version_from(address: Address) -> str:
     return tag if _VERSION_LIKE.fullmatch(tag) else __version__
 
 
-def _tell(pinned: Address, image: str, *, signed: bool, loose: bool) -> None:
+def _tell(pinned: Address, image: str, *, check: str | None, loose: bool) -> None:
     heading(f"published {pinned}")
     say(f"registry image {image}")
-    if signed:
+    if check is not None:
         say("signed; who has the key's public half checks it:")
-        command_line(f"stackgen verify oci://{pinned} --key cosign.pub")
+        command_line(check)
     if loose:
         warn("images named by tag can change under a consumer: leave out --allow-tags for anything that others run")
     say("run it from an empty folder, with SERVICE_DOMAIN=… in .env (in scripts with -y: Compose asks first):")

@@ -36,8 +36,8 @@ _FAULTS = {
 }
 
 
-def check_certificates(certificates: facts.Certificates, host: str) -> Iterator[Finding]:
-    """Files, pair, dates, name, chain, and what is really served."""
+def check_certificates(certificates: facts.Certificates, host: str, *, reload: str) -> Iterator[Finding]:
+    """Files, pair, dates, name, chain, and what is really served; `reload` has the files served."""
     for fault in certificates.faults:
         yield Finding(_FAULTS[fault.kind], str(fault.file), f"it {fault.reason}", fault.remedy)
     if not certificates.chain or any(fault.kind.stops_a_server for fault in certificates.faults):
@@ -56,7 +56,7 @@ def check_certificates(certificates: facts.Certificates, host: str) -> Iterator[
             Kind.CERTIFICATE_SERVED,
             host,
             "the running stack serves another certificate than the folder holds",
-            "docker compose exec nginx nginx -c /etc/nginx/stack/nginx.conf -s reload",
+            reload,
         )
 
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from stackgen.docker import ABSENT, NO_COMPOSE, SILENT
 from stackgen.doctor.findings import Finding, Kind
+from stackgen.shell import compose_line, stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from stackgen.doctor import facts
     from stackgen.embedded import Embedded
+    from stackgen.folder import StackFolder
     from stackgen.neighbours import Neighbour
 
 ENGINE_NEEDED = (25, 0)
@@ -90,22 +92,24 @@ def _check_engine(engine: facts.Engine) -> Iterator[Finding]:
 
 
 def check_services(
-    services: Iterable[facts.Service] | None, expected: frozenset[str], embedded: Embedded, *, up: str
+    services: Iterable[facts.Service] | None, expected: frozenset[str], embedded: Embedded, *, folder: StackFolder
 ) -> Iterator[Finding]:
     """Whether every service of the enabled profiles runs and is healthy; nothing where Compose can't be asked.
 
-    A stack that is served without Docker, or was, is judged by that. `up` starts it on an engine.
+    A stack that is served without Docker, or was, is judged by that.
     """
+    up = ("up", "-d", "--wait")
     found = {service.name: service for service in services or ()}
     if not any(service.state == "running" for service in found.values()):
         if embedded.process is None:
-            yield from _check_rest(embedded, up if services is not None else None, containers=bool(found))
+            start = compose_line(folder, *up) if services is not None else None
+            yield from _check_rest(embedded, start, containers=bool(found))
         return
     for name in sorted(expected):
         service = found.get(name)
-        logs = f"docker compose logs --tail 50 {name}"
+        logs = compose_line(folder, "logs", "--tail", "50", name)
         if service is None:
-            yield Finding(Kind.SERVICE_DOWN, name, "it was never started", f"docker compose up -d --wait {name}")
+            yield Finding(Kind.SERVICE_DOWN, name, "it was never started", compose_line(folder, *up, name))
         elif service.state != "running":
             yield Finding(Kind.SERVICE_DOWN, name, f"it is {service.state}: {service.status}", logs)
         elif service.health == "unhealthy":
@@ -126,22 +130,22 @@ def _check_rest(embedded: Embedded, up: str | None, *, containers: bool) -> Iter
         yield Finding(Kind.STACK_STOPPED, "compose.yaml", "no service of the stack runs", up + again)
 
 
-def check_build(build: facts.Build) -> Iterator[Finding]:
+def check_build(build: facts.Build, *, folder: StackFolder) -> Iterator[Finding]:
     """What the first start builds the registry's image with, and whether it has."""
     if build.reason:
         yield Finding(
             Kind.BUILD_CA,
             f"BUILD_EXTRA_CA={build.authority}",
             f"it {build.reason}",
-            "write the path of a PEM file into .env, or take the line out; then stackgen render",
+            f"write the path of a PEM file into .env, or take the line out; then: {stackgen_line(folder, 'render')}",
         )
     if build.unbuilt:
         yield Finding(
             Kind.IMAGE_UNBUILT,
             build.unbuilt,
             "the next start builds it, which needs the network",
-            "docker compose build registry; if that fails: BUILD_HTTPS_PROXY, BUILD_PIP_INDEX_URL or BUILD_EXTRA_CA "
-            "in .env, which stackgen settings explains",
+            f"{compose_line(folder, 'build', 'registry')}; if that fails: BUILD_HTTPS_PROXY, BUILD_PIP_INDEX_URL or "
+            "BUILD_EXTRA_CA in .env, which `stackgen settings` explains",
         )
 
 

@@ -17,7 +17,8 @@ from stackgen.env_file import load_settings
 from stackgen.errors import StackgenError
 from stackgen.losses import find_losses
 from stackgen.neighbours import find_neighbours
-from stackgen.shell import compose_line, stackgen_line
+from stackgen.running import reload_line
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,18 +95,17 @@ def examine_stack(patient: Patient) -> Iterator[Finding]:
     losses = find_losses(folder)
     yield from folder_checks.check_losses(losses)
     expected = probes.expected_services(folder) if patient.in_containers else frozenset[str]()
-    up = compose_line(folder, "up", "-d", "--wait")
-    yield from engine_checks.check_services(patient.services, expected, patient.embedded, up=up)
+    yield from engine_checks.check_services(patient.services, expected, patient.embedded, folder=folder)
     certificates = probes.probe_certificates(folder, settings, now=dt.datetime.now(dt.UTC))
     if not patient.in_containers:
         # Whoever answers on the port then is somebody else, or serves on another one.
         certificates = replace(certificates, served=None)
-    yield from certificate_checks.check_certificates(certificates, settings.host)
+    yield from certificate_checks.check_certificates(certificates, settings.host, reload=reload_line(folder, settings))
     disk = probes.probe_disk(folder, settings, patient.docker, without_docker=patient.without_docker)
-    yield from host_checks.check_disk(disk) if disk is not None else ()
+    yield from host_checks.check_disk(disk, folder=folder) if disk is not None else ()
     unusable = {str(loss.file) for loss in losses}  # another mode would not help them
     files = (file for file in probes.probe_files(folder, settings) if file.path not in unusable)
-    yield from folder_checks.check_files(files, group=settings.secrets_gid)
+    yield from folder_checks.check_files(files, group=settings.secrets_gid, folder=folder)
     yield from folder_checks.check_first_password(
         probes.probe_first_password(folder, settings), rotate=stackgen_line(folder, "rotate", "password")
     )
@@ -122,10 +122,10 @@ def _examine_host(patient: Patient) -> Iterator[Finding]:
     running = patient.in_containers or patient.embedded.process is not None
     if not patient.without_docker:
         at_rest = patient.docker.engine is not None and patient.docker.compose is not None and not running
-        yield from engine_checks.check_build(probes.probe_build(folder, settings, engine=at_rest))
+        yield from engine_checks.check_build(probes.probe_build(folder, settings, engine=at_rest), folder=folder)
     yield from host_checks.check_ports(probes.probe_ports(settings), neighbours, running=running)
     name = probes.probe_name(settings)
-    yield from host_checks.check_name(name)
+    yield from host_checks.check_name(name, own_address=settings.own_address)
     own = folder.resolve(settings.certs_dir) / "ca.crt"
     yield from certificate_checks.check_trust(
         patient.docker.engine,

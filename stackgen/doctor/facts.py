@@ -128,6 +128,8 @@ class File:
     """Whether a container has to read it."""
     hidden: bool = False
     """Whether whoever asks may not look."""
+    rotation: tuple[str, ...] = ()
+    """Words after `stackgen rotate` by which what was read there becomes worthless."""
 
 
 @dataclass(frozen=True, slots=True)

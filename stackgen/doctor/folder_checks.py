@@ -6,24 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen.doctor.findings import Finding, Kind
-from stackgen.shell import shell_line
+from stackgen.shell import shell_line, stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from stackgen.doctor import facts
+    from stackgen.folder import StackFolder
     from stackgen.losses import Loss
     from stackgen.stack import Waiting
 
 _OTHERS = 0o007
-# Name of a secret file → what makes what was read there worthless.
-_ROTATIONS = {
-    "htpasswd": "give every user a new password: stackgen rotate password --user NAME",
-    "admin_password": "stackgen rotate password",
-    "http_secret": "stackgen rotate http-secret",
-    "privkey.pem": "stackgen rotate tls (with a certificate of yours: --cert FILE --key FILE)",
-    "ca.key": "stackgen rotate ca",
-}
 
 
 def check_losses(losses: Iterable[Loss]) -> Iterator[Finding]:
@@ -41,7 +34,7 @@ def check_render(pending: Sequence[str], waiting: Iterable[Waiting], *, root: st
         yield Finding(Kind.EDIT_BEHIND, str(one.file), one.reason, one.remedy)
 
 
-def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]:
+def check_files(files: Iterable[facts.File], *, group: int, folder: StackFolder) -> Iterator[Finding]:
     """Modes of the secrets that are there: nobody else may read them, the containers must."""
     files = tuple(files)
     if hidden := next((file for file in files if file.hidden), None):
@@ -56,11 +49,12 @@ def check_files(files: Iterable[facts.File], *, group: int) -> Iterator[Finding]
             continue
         path = Path(file.path)
         if file.mode & _OTHERS:
+            rotate = f"; then: {stackgen_line(folder, 'rotate', *file.rotation)}" if file.rotation else ""
             yield Finding(
                 Kind.SECRET_OPEN,
                 file.path,
                 f"its mode is {file.mode:04o}: everybody here can read it",
-                f"{shell_line('chmod', 'o=', path)}; then {_ROTATIONS.get(path.name, 'make it anew')}",
+                shell_line("chmod", "o=", path) + rotate,
             )
         if file.shared and (file.gid != group or not file.mode & 0o040):
             yield Finding(

@@ -6,11 +6,13 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from stackgen.doctor.findings import Finding, Kind
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from stackgen.doctor import facts
+    from stackgen.folder import StackFolder
     from stackgen.neighbours import Neighbour
 
 LOW_SHARE = 0.10
@@ -38,7 +40,7 @@ def check_ports(ports: Iterable[facts.Port], neighbours: Iterable[Neighbour], *,
                 )
 
 
-def check_name(name: facts.Name) -> Iterator[Finding]:
+def check_name(name: facts.Name, *, own_address: str) -> Iterator[Finding]:
     """Whether this machine finds the registry by its name, and finds itself."""
     if _is_address(name.host) or name.host == "localhost":
         return
@@ -47,7 +49,7 @@ def check_name(name: facts.Name) -> Iterator[Finding]:
             Kind.NAME_UNRESOLVED,
             name.host,
             "this machine can't resolve it",
-            f"a DNS record, or here: echo '127.0.0.1 {name.host}' | sudo tee -a /etc/hosts",
+            f"a DNS record, or here: echo '{own_address} {name.host}' | sudo tee -a /etc/hosts",
         )
     elif not set(name.addresses) & name.own and not any(ipaddress.ip_address(a).is_loopback for a in name.addresses):
         yield Finding(
@@ -69,10 +71,10 @@ def check_clock(clock: facts.Clock) -> Iterator[Finding]:
         )
 
 
-def check_disk(disk: facts.Disk) -> Iterator[Finding]:
+def check_disk(disk: facts.Disk, *, folder: StackFolder) -> Iterator[Finding]:
     """Space for pushes."""
     free = f"{disk.free / 2**30:.1f} GiB of {disk.total / 2**30:.1f} GiB are free"
-    remedy = "stackgen gc, delete images, or move STORAGE_DIR to a larger disk"
+    remedy = f"{stackgen_line(folder, 'gc')}; or delete images, or move STORAGE_DIR to a larger disk"
     if disk.free <= disk.reserve:
         yield Finding(
             Kind.DISK_RESERVE,

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import warnings
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from stackgen.docker import SILENT, Answer, ask, compose, find_trouble, installe
 from stackgen.doctor import facts
 from stackgen.errors import StackgenError
 from stackgen.hosting import port_is_free
-from stackgen.profiles import load_profiles
+from stackgen.profiles import kept_secrets, load_profiles
 from stackgen.rotation.secrets import load_users
 from stackgen.secret_files import is_gone
 
@@ -175,7 +176,7 @@ def _served(settings: StackSettings) -> x509.Certificate | None:
     """The certificate that the stack's port shows under the registry's name; None where nothing answers."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # looks at the certificate, sends nothing
-    address = (settings.bind_address or "127.0.0.1", settings.https_port)
+    address = (settings.own_address, settings.https_port)
     name = None if hosts.is_address(settings.host) else settings.host
     try:
         with (
@@ -270,11 +271,20 @@ def probe_disk(
 
 def probe_files(folder: StackFolder, settings: StackSettings) -> tuple[facts.File, ...]:
     """Every secret of the stack; those that a container reads are marked."""
-    shared = [folder.htpasswd, folder.http_secret, folder.access]
-    shared += [folder.root / path for profile in load_profiles() for path in profile.secrets]
-    shared += [folder.resolve(settings.certs_dir) / "privkey.pem"]
-    private = (folder.admin_password, folder.authority / "ca.key")
-    return (*(probe_file(path, shared=True) for path in shared), *(probe_file(path) for path in private))
+    own = ("--cert", "FILE", "--key", "FILE") if settings.tls == "own" else ()
+    shared: dict[Path, tuple[str, ...]] = {
+        folder.htpasswd: ("password", "--user", "NAME"),
+        folder.http_secret: ("http-secret",),
+        folder.access: (),
+        **{folder.root / path: () for profile in load_profiles() for path in profile.secrets},
+        **{folder.root / secret.path: (word,) for word, secret in kept_secrets().items()},
+        folder.resolve(settings.certs_dir) / "privkey.pem": ("tls", *own),
+    }
+    private = {folder.admin_password: ("password",), folder.authority / "ca.key": ("ca",)}
+    return (
+        *(replace(probe_file(path, shared=True), rotation=words) for path, words in shared.items()),
+        *(replace(probe_file(path), rotation=words) for path, words in private.items()),
+    )
 
 
 def probe_first_password(folder: StackFolder, settings: StackSettings) -> Path | None:

@@ -281,3 +281,12 @@ def test_a_name_of_composes_that_compose_does_not_know_is_a_slip(name):
     assert (problem.line, problem.name) == (2, name)
     assert "did you mean COMPOSE_PRO" in problem.reason
     assert read_settings("SERVICE_DOMAIN=a.example\nCOMPOSE_FILE=a.yaml\n").foreign == ("COMPOSE_FILE",)
+
+
+@pytest.mark.parametrize(
+    ("bound", "own"),
+    [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("192.0.2.5", "192.0.2.5")],  # noqa: S104
+)
+def test_this_host_finds_its_own_stack_where_it_is_bound(bound, own):
+    """For the line in /etc/hosts, and for whoever looks what is served."""
+    assert read_settings(f"BIND_ADDRESS={bound}\n").settings.own_address == own

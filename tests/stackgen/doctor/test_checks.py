@@ -16,8 +16,11 @@ from stackgen.certificate_pair import CertificatePair, Fault, FaultKind, PairFil
 from stackgen.doctor import certificate_checks, engine_checks, facts, folder_checks, host_checks
 from stackgen.doctor.findings import Finding, Kind, Severity, worst
 from stackgen.embedded import Embedded
+from stackgen.folder import StackFolder
 from stackgen.neighbours import Neighbour
 
+FOLDER = StackFolder(Path())
+RELOAD = "reload it"
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 HOST = "registry.example.com"
 ENGINE = facts.Engine((28, 5), rootless=False, remapped=False, insecure=("127.0.0.0/8",), clock_ahead=0.0, local=True)
@@ -47,9 +50,9 @@ def kinds(findings):
 def test_nothing_is_found_where_nothing_is_wrong():
     """A doctor who always finds something is not believed."""
     assert kinds(engine_checks.check_docker(DOCKER)) == []
-    assert kinds(certificate_checks.check_certificates(CERTIFICATES, HOST)) == []
-    assert kinds(host_checks.check_disk(DISK)) == []
-    assert kinds(folder_checks.check_files([SECRET], group=10001)) == []
+    assert kinds(certificate_checks.check_certificates(CERTIFICATES, HOST, reload=RELOAD)) == []
+    assert kinds(host_checks.check_disk(DISK, folder=FOLDER)) == []
+    assert kinds(folder_checks.check_files([SECRET], group=10001, folder=FOLDER)) == []
 
 
 @pytest.mark.parametrize(
@@ -74,8 +77,8 @@ def test_docker_and_compose(docker, found):
 def test_the_build_of_the_image():
     """An authority's file that is none, and an image that is not there yet; each alone."""
     broken = facts.Build("/ca.pem", "can't be read: No such file or directory", "stackgen-registry:1")
-    assert kinds(engine_checks.check_build(broken)) == [Kind.BUILD_CA, Kind.IMAGE_UNBUILT]
-    assert kinds(engine_checks.check_build(facts.Build("/ca.pem"))) == []
+    assert kinds(engine_checks.check_build(broken, folder=FOLDER)) == [Kind.BUILD_CA, Kind.IMAGE_UNBUILT]
+    assert kinds(engine_checks.check_build(facts.Build("/ca.pem"), folder=FOLDER)) == []
 
 
 def test_a_socket_that_is_not_ours_names_the_group():
@@ -113,9 +116,7 @@ def test_services(services, found):
 
 def rest(services, embedded):
     """What is found of these containers, and of a stack that is served without Docker or was."""
-    return list(
-        engine_checks.check_services(services, frozenset({"nginx", "registry"}), embedded, up="docker compose up")
-    )
+    return list(engine_checks.check_services(services, frozenset({"nginx", "registry"}), embedded, folder=FOLDER))
 
 
 @pytest.mark.parametrize(
@@ -123,9 +124,9 @@ def rest(services, embedded):
     [
         (None, Embedded(ended=7, used=True, start="stackgen serve"), "stackgen serve"),
         ([], Embedded(ended=7, used=True, start="stackgen serve"), "stackgen serve"),
-        ([], Embedded(used=True, start="stackgen serve"), "docker compose up; or without Docker, as before: stackgen serve"),
-        ([service(state="exited")], Embedded(ended=7, used=True, start="stackgen serve"), "docker compose up"),
-        ([], Embedded(start="stackgen serve"), "docker compose up"),
+        ([], Embedded(used=True, start="stackgen serve"), "docker compose up -d --wait; or without Docker, as before: stackgen serve"),
+        ([service(state="exited")], Embedded(ended=7, used=True, start="stackgen serve"), "docker compose up -d --wait"),
+        ([], Embedded(start="stackgen serve"), "docker compose up -d --wait"),
     ],
 )  # fmt: skip
 def test_a_stack_at_rest_is_started_as_it_ran_last(services, embedded, remedy):
@@ -183,7 +184,9 @@ def test_a_port_is_taken_only_while_the_stack_rests():
 def test_the_name(host, addresses, found):
     """Unknown, elsewhere, here; addresses and localhost need no name service."""
     name = facts.Name(host, addresses, frozenset({"127.0.0.1", "192.0.2.5"}))
-    assert kinds(host_checks.check_name(name)) == found
+    said = list(host_checks.check_name(name, own_address="192.0.2.5"))
+    assert kinds(said) == found
+    assert all("echo '192.0.2.5 " in one.remedy for one in said if one.kind is Kind.NAME_UNRESOLVED)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +210,7 @@ def test_the_name(host, addresses, found):
 )  # fmt: skip
 def test_the_certificate(changes, host, found):
     """Files, key, name, dates, chain, and what is served."""
-    assert kinds(certificate_checks.check_certificates(replace(CERTIFICATES, **changes), host)) == found
+    assert kinds(certificate_checks.check_certificates(replace(CERTIFICATES, **changes), host, reload=RELOAD)) == found
 
 
 @given(days=st.integers(-800, 800))
@@ -216,7 +219,7 @@ def test_exactly_one_thing_is_said_of_a_certificates_dates(days):
     now = NOW + dt.timedelta(days=days)
     pair = CertificatePair(PairFile(Path("c"), LEAF.certificate_pem), PairFile(Path("k"), LEAF.key_pem))
     certificates = replace(CERTIFICATES, faults=find_faults(pair, HOST, now=now))
-    said = kinds(certificate_checks.check_certificates(certificates, HOST))
+    said = kinds(certificate_checks.check_certificates(certificates, HOST, reload=RELOAD))
     assert len(said) <= 1
 
 
@@ -266,7 +269,7 @@ def test_insecure_registries_are_named_whether_by_host_or_by_network():
 )
 def test_the_disk(changes, found):
     """Reserve reached, low, or out of inodes; file systems without inodes have none to run out of."""
-    assert kinds(host_checks.check_disk(replace(DISK, **changes))) == found
+    assert kinds(host_checks.check_disk(replace(DISK, **changes), folder=FOLDER)) == found
 
 
 @pytest.mark.parametrize(
@@ -282,22 +285,36 @@ def test_the_disk(changes, found):
 )
 def test_secret_files(changes, found):
     """Nobody else reads them, the containers do."""
-    assert kinds(folder_checks.check_files([replace(SECRET, **changes)], group=10001)) == found
+    assert kinds(folder_checks.check_files([replace(SECRET, **changes)], group=10001, folder=FOLDER)) == found
 
 
-@pytest.mark.parametrize(
-    ("path", "command"),
-    [
-        ("secrets/http_secret", "stackgen rotate http-secret"),
-        ("secrets/admin_password", "stackgen rotate password"),
-        ("certs/privkey.pem", "stackgen rotate tls"),
-        ("ca/ca.key", "stackgen rotate ca"),
-    ],
-)
-def test_a_secret_that_was_open_gets_the_command_that_rotates_it(path, command):
-    """Closing the file does not take back what was read."""
-    (finding,) = folder_checks.check_files([replace(SECRET, path=path, mode=0o644)], group=10001)
-    assert finding.remedy.startswith(f"chmod o= {path}; then {command}")
+def test_a_secret_that_was_open_gets_the_command_that_rotates_it():
+    """Closing the file does not take back what was read; of a file whose reading harms nobody that is all."""
+    said = []
+    for rotation in (("http-secret",), ()):
+        file = replace(SECRET, mode=0o644, rotation=rotation)
+        (finding,) = folder_checks.check_files([file], group=10001, folder=StackFolder(Path("my stack")))
+        said.append(finding.remedy)
+    assert said == [
+        "chmod o= secrets/htpasswd; then: stackgen rotate http-secret 'my stack'",
+        "chmod o= secrets/htpasswd",
+    ]
+
+
+def test_what_is_to_be_typed_names_the_stack_where_that_is_elsewhere():
+    """`stackgen doctor mystack` is typed beside the stack, and so are its remedies."""
+    away = StackFolder(Path("mystack"))
+    full = replace(DISK, free=1 << 29)
+    found = [
+        *engine_checks.check_services([service()], frozenset({"nginx", "registry"}), Embedded(), folder=away),
+        *engine_checks.check_services([service(health="unhealthy")], frozenset({"nginx"}), Embedded(), folder=away),
+        *engine_checks.check_services([], frozenset({"nginx"}), Embedded(), folder=away),
+        *engine_checks.check_build(facts.Build(unbuilt="stackgen-registry:1"), folder=away),
+        *host_checks.check_disk(full, folder=away),
+    ]
+    assert len(found) == 5
+    for finding in found:
+        assert finding.remedy.startswith("cd mystack && docker compose ") or "stackgen gc mystack" in finding.remedy
 
 
 def test_the_storage_folder_belongs_to_the_registry():

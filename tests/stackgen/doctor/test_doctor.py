@@ -125,3 +125,21 @@ def test_whoever_may_not_see_the_secrets_still_sees_the_rest(folder):
         assert told in done.stdout, done.stderr
         assert "the user who made the stack" in done.stdout
         assert "bug" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("secrets/htpasswd", "rotate password --user NAME"),
+        ("secrets/http_secret", "rotate http-secret"),
+        ("secrets/admin_password", "rotate password"),
+        ("grafana-secrets/admin_password", "rotate grafana"),
+        ("certs/privkey.pem", "rotate tls"),
+        ("ca/ca.key", "rotate ca"),
+    ],
+)
+def test_a_secret_that_lay_open_gets_the_command_that_rotates_that_one(diagnose, folder, path, words):
+    """Two of them have the same name in two folders."""
+    (folder.root / path).chmod(0o644)
+    remedy = diagnose()["SECRET_OPEN"]["remedy"]
+    assert remedy == f"chmod o= {folder.root / path}; then: stackgen {words} {folder.root}"
