@@ -136,6 +136,7 @@ def test_values_are_what_was_done(observed: Observed) -> None:
     assert observed.value("registry_storage_writable") == 1
     assert observed.value('registry_workers{state="serving"}') == observed.stack.settings.registry_workers
     assert observed.value("registry_observation_errors") == 0
+    assert observed.value("nginx_up") == 1
     assert observed.value('count(ALERTS{alertname=~"Registry.*"}) or vector(0)') == 0
 
 
