@@ -63,6 +63,11 @@ def started_by_compose(root):
     return hashlib.sha256(json.dumps(project, sort_keys=True).encode()).hexdigest()
 
 
+def timeless(state):
+    """What two runs leave alike: the lines of the audit log tell when."""
+    return {name: entry[:2] if name == ".stackgen/audit.log" else entry for name, entry in state.files.items()}
+
+
 def some_states(arguments, root, *, step):
     """(number, state) of those that are tried: every state, or one of so many."""
     for number, state in enumerate(states_of(command(*arguments), root, environment=ENVIRONMENT)):
@@ -136,7 +141,7 @@ def test_a_kill_leaves_what_the_stops_show(tmp_path, stackgen):
     (tmp_path / "first/.env").write_text(set_value(text, "LOG_FORMAT", "text"))
     root = tmp_path / "running"
     shutil.copytree(tmp_path / "first", root, symlinks=True)
-    shown = [state.files for state in states_of(command("render"), root, environment=ENVIRONMENT)]
+    shown = [timeless(state) for state in states_of(command("render"), root, environment=ENVIRONMENT)]
     log = tmp_path / "calls"
 
     def run(place, *options):
@@ -149,4 +154,4 @@ def test_a_kill_leaves_what_the_stops_show(tmp_path, stackgen):
     for number in range(4):
         place = tmp_path / str(number)
         assert run(place, *kill_at(points[len(points) * (number + 1) // 5])) == -signal.SIGKILL
-        assert Reader(place).read().files in shown
+        assert timeless(Reader(place).read()) in shown
