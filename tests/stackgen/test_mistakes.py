@@ -14,6 +14,7 @@ import pytest
 
 from registry_app import issuing
 from stackgen.folder import StackFolder
+from tests.serving import free_port
 
 
 @pytest.mark.parametrize(
@@ -195,15 +196,16 @@ def test_a_port_in_use_is_noticed_and_another_one_proposed(stackgen, tmp_path):
 
 def test_a_stack_beside_another_gets_ports_and_a_project_of_its_own(stackgen, tmp_path):
     """Though neither runs: what was asked for is told or refused, what was not gives way."""
-    stackgen("init", "first", "--domain", "registry.invalid", "--https-port", "18443", "--http-port", "18080", "--yes")
-    ports = ["--https-port", "18443", "--http-port", "18081"]
+    https, http, other = (str(free_port()) for _ in range(3))
+    stackgen("init", "first", "--domain", "registry.invalid", "--https-port", https, "--http-port", http, "--yes")
+    ports = ["--https-port", https, "--http-port", other]
     told = stackgen("init", "second", "--domain", "registry.invalid", *ports, "--yes").stderr
-    assert f"port 18443 is that of the stack in {tmp_path}/first too" in told
+    assert f"port {https} is that of the stack in {tmp_path}/first too" in told
     same = ["init", "third", "--domain", "registry.invalid", "--project-name", "first", "--yes"]
     assert f"is that of the stack in {tmp_path}/first" in stackgen(*same, code=1).stderr
     assert not (tmp_path / "third").exists()
     folder = StackFolder(tmp_path / "first")
-    folder.env.write_text(folder.env.read_text().replace("=18443", "=8443").replace("=first", "=fourth"))
+    folder.env.write_text(folder.env.read_text().replace(f"={https}", "=8443").replace("=first", "=fourth"))
     told = stackgen("init", "fourth", "--yes").stderr
     assert "8443 is" in told
     assert f"the Compose project 'fourth' is that of the stack in {tmp_path}/first" in told
