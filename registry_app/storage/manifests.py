@@ -34,6 +34,7 @@ log = logging.getLogger("registry.storage")
 # Together at most 32 MiB in each process; nearly all manifests are a kilobyte or two.
 _MOST_REMEMBERED = 2048
 _LARGEST_REMEMBERED = 16 * 1024
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,8 @@ class Manifests:
         """The digest of the manifest, which is durable with all its tags when this returns.
 
         Raises DIGEST_INVALID if `reference` is another digest, MANIFEST_BLOB_UNKNOWN if the repository lacks what the
-        manifest refers to (which `sparse` allows), MANIFEST_INVALID if a size or type is wrong, STORAGE_FULL.
+        manifest refers to (which `sparse` allows), MANIFEST_INVALID if a size or type is wrong, STORAGE_FULL,
+        UNAVAILABLE if a collection takes its children each time.
         """
         digest = Digest.of(manifest.body, reference.algorithm if isinstance(reference, Digest) else CANONICAL)
         if isinstance(reference, Digest) and digest != reference:
@@ -123,20 +125,27 @@ class Manifests:
         names = sorted({*tags} if isinstance(reference, Digest) else {reference, *tags})
         with failures_told():
             self._space.require_room(len(manifest.body))
-            inner = self._needs.inside(manifest.children)
-            used = {digest, *digests_used(manifest, inner)}
-            with self._locks.using(repository, used), self._epochs.referring_to(used):
-                self._check_subject(repository, manifest.subject)
-                missing = self._needs.missing(repository, manifest, inner)
-                if missing and not sparse:
-                    raise RegistryError(ErrorCode.MANIFEST_BLOB_UNKNOWN, digests=missing[:20])
-                self._contents.store(manifest.body, digest)
-                link = self._layout.revision(repository, digest)
-                write_link(self._files, link, digest)
-                self._contents.renew_lease(link)
-                for tag in names:
-                    self._tags.point(repository, tag, digest)
-        return digest
+            for _ in range(_TRIES):
+                inner = self._needs.inside(manifest.children)
+                used = {digest, *digests_used(manifest, inner)}
+                with self._locks.using(repository, used), self._epochs.referring_to(used):
+                    self._check_subject(repository, manifest.subject)
+                    missing = self._needs.missing(repository, manifest, inner)
+                    if missing and not sparse:
+                        raise RegistryError(ErrorCode.MANIFEST_BLOB_UNKNOWN, digests=missing[:20])
+                    # A collection may have had a child while it was read: what that needs is neither locked nor kept.
+                    if self._needs.inside(manifest.children).keys() <= inner.keys():
+                        self._store(repository, manifest.body, digest, names)
+                        return digest
+        raise RegistryError(ErrorCode.UNAVAILABLE, message="a collection is in the way", headers={"Retry-After": "1"})
+
+    def _store(self, repository: Repository, body: bytes, digest: Digest, tags: Iterable[Tag]) -> None:
+        self._contents.store(body, digest)
+        link = self._layout.revision(repository, digest)
+        write_link(self._files, link, digest)
+        self._contents.renew_lease(link)
+        for tag in tags:
+            self._tags.point(repository, tag, digest)
 
     def delete(self, repository: Repository, reference: Reference) -> Digest | None:
         """Removes a tag, or a manifest and the tags that name it, durably; raises MANIFEST_UNKNOWN.

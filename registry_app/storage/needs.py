@@ -41,11 +41,10 @@ class Needs:
         waiting = [child.digest for child in children]
         while waiting:
             digest = waiting.pop()
-            blob = None if digest in found else self._contents.find(digest)
-            if blob is None:
+            if digest in found:
                 continue
             try:
-                found[digest] = parse_references(self._files.read(blob.path, limit=LARGEST_STORED))
+                found[digest] = parse_references(self._contents.read(digest, limit=LARGEST_STORED)[0])
             except (FileNotFoundError, ValueError):
                 continue  # no manifest; whether that matters is told by whoever refers to it
             waiting += found[digest].children

@@ -21,6 +21,7 @@ from registry_app.gc.scrub import put_away, scrub
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository, Tag
 from registry_app.storage import open_storage
+from registry_app.storage.files import Files
 from registry_app.storage.listings import version_of
 from tests.registry_app.storage.pushing import (
     APP,
@@ -234,6 +235,27 @@ def test_a_tag_set_during_the_collection_keeps_its_index_and_all_in_it(storage):
     assert storage.manifests.get(APP, Tag("late")).size
     assert storage.manifests.get(APP, Digest.of(body_of(child))).size
     assert storage.blobs.stat(APP, Digest.of(b"deep")).size == 4
+
+
+def test_a_platform_that_a_collection_takes_while_it_is_read_comes_back_with_what_it_needs(storage, monkeypatch):
+    """Nothing is locked before it is known what an index refers to: a collection may come in between, and again."""
+    child = image(layers=[b"deep"])
+    push_image(storage, layers=(b"deep",))
+    path, times, read = storage.layout.blob(Digest.of(body_of(child))), [], Files.read_with_stat
+
+    def read_late(files, wanted, *, limit):
+        if wanted == path and len(times) < 2 and None not in times:
+            times.append(None)  # while the collection itself reads it
+            times[-1] = run(storage, UNTAGGED).removed_blobs
+        return read(files, wanted, limit=limit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "read_with_stat", read_late)
+        push_document(storage, index(child), "late")
+    run(storage, UNTAGGED)
+    assert storage.manifests.get(APP, Digest.of(body_of(child))).size
+    assert storage.blobs.stat(APP, Digest.of(b"deep")).size == 4
+    assert times == [3, 1]
 
 
 def test_trash_is_emptied_after_its_time(storage, clock):

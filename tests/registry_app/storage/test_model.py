@@ -109,13 +109,13 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(repository=repositories, tag=tags)
     def delete_tag(self, repository, tag):
         got = outcome(lambda: self.store.manifests.delete(repository, tag))
-        assert got is (None if self.tags[repository].pop(tag, None) else ErrorCode.MANIFEST_UNKNOWN)
+        assert got == (self.tags[repository].pop(tag, None) or ErrorCode.MANIFEST_UNKNOWN)
 
     @rule(repository=repositories, document=documents)
     def delete_manifest(self, repository, document):
         digest = Digest.of(body_of(document))
         got = outcome(lambda: self.store.manifests.delete(repository, digest))
-        assert got is (None if self.manifests[repository].pop(digest, None) else ErrorCode.MANIFEST_UNKNOWN)
+        assert got == (digest if self.manifests[repository].pop(digest, None) else ErrorCode.MANIFEST_UNKNOWN)
         self.tags[repository] = {tag: named for tag, named in self.tags[repository].items() if named != digest}
 
     @rule(repository=repositories)
