@@ -26,6 +26,7 @@ KEPT = 30
 LONGEST_FIELD = 512
 """Characters of any one value: a client can choose some of them."""
 
+_LOOKS, _PAUSE = 5, 0.002  # seconds
 _log = logging.getLogger("registry.audit")
 
 
@@ -107,8 +108,20 @@ def _share(file: int, folder: int) -> None:
 
 def _append(file: int, line: bytes) -> None:
     """Writes a line, behind the end of one that a full disk cut short, if need be. OSError where it is cut itself."""
-    size = os.fstat(file).st_size
-    if size and os.pread(file, 1, size - 1) != b"\n":
+    if _is_cut(file):
         line = b"\n" + line
     if os.write(file, line) < len(line):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _is_cut(file: int) -> bool:
+    """Whether the file ends within a line, and not because another process is about to write the rest of it.
+
+    Where that one has to wait for a processor for long, the worst is an empty line too many.
+    """
+    for _ in range(_LOOKS):
+        size = os.fstat(file).st_size
+        if not size or os.pread(file, 1, size - 1) == b"\n":
+            return False
+        time.sleep(_PAUSE)
+    return True

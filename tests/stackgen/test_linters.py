@@ -83,7 +83,8 @@ def test_prometheus_reads_every_combination(place):
             check = [promtool, "check", "config", folder / "prometheus.yml"]
             done = subprocess.run(check, capture_output=True, text=True, check=False)
             assert done.returncode == 0, (values, done.stdout, done.stderr)
-            assert done.stdout.count("SUCCESS") == 3, done.stdout
+            # The settings and both files of rules; some versions say more.
+            assert done.stdout.count("SUCCESS") >= 3, done.stdout
     assert len(seen) > 3
 
 

@@ -14,8 +14,10 @@ from registry_app.auth.audit import AuditLog
 
 
 def entries(path):
-    """Every line of every file, parsed."""
-    return [json.loads(line) for file in sorted(path.parent.glob("*.log")) for line in file.read_text().splitlines()]
+    """Every line of every file that is not empty, parsed."""
+    return [
+        json.loads(line) for file in sorted(path.parent.glob("*.log")) for line in file.read_text().splitlines() if line
+    ]
 
 
 def test_a_line_says_who_from_where_what_and_how_it_ended(tmp_path):
