@@ -12,6 +12,7 @@ from registry_app.auth.htpasswd import Users, parse_htpasswd
 from registry_app.auth.policy import ANYONE_EVERYTHING, EVERY_USER_EVERYTHING, NOBODY
 from registry_app.auth.verification import Verifier, places_among
 from registry_app.auth.watched import WatchedFile
+from registry_app.leading import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ def build_access(
             users.latest,
             shared=logins,
             places=places_among(settings.threads),
+            before_waiting=give_way,
             on_lookup=remembered,
         ),
         realm=settings.htpasswd.realm,

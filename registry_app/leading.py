@@ -26,6 +26,14 @@ IDLE = 1.0
 """Seconds without a request after which a connection rests elsewhere."""
 
 log = logging.getLogger("registry.server")
+_of_thread = threading.local()
+
+
+def give_way() -> None:
+    """Lets another thread lead, if the one that calls leads anywhere: it is about to wait."""
+    leading: Leading | None = getattr(_of_thread, "leading", None)
+    if leading is not None:
+        leading.resign()
 
 
 class Connection(Protocol):
@@ -141,6 +149,7 @@ class Leading:
         self._elect()
 
     def _lead(self, term: int) -> None:
+        _of_thread.leading = self
         with self._lock:
             if self._term == term:
                 self._leader = threading.get_ident()

@@ -102,7 +102,8 @@ class Verifier:
     """Checks credentials against the users in force: `users` is cheap to ask, `latest_users` up to date.
 
     A credential that was right here lately costs microseconds. One that was right earlier, or in another worker, has a
-    lane of its own, where no stranger's attempt can be before it. All others wait among `Strangers`.
+    lane of its own, where no stranger's attempt can be before it. All others wait among `Strangers`. A thread that is
+    about to wait for a check tells `before_waiting`.
     """
 
     def __init__(
@@ -115,12 +116,14 @@ class Verifier:
         shared: SharedLogins | None = None,
         places: int = PLACES,
         on_lookup: Callable[[bool], None] = lambda _: None,
+        before_waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self._users = users
         self._latest_users = latest_users
         self._clock = clock
         self._wall_clock = wall_clock
         self._on_lookup = on_lookup
+        self._before_waiting = before_waiting
         shared = shared or SharedLogins()
         self._memory = Memory(shared)
         self._failures = Failures()
@@ -171,6 +174,7 @@ class Verifier:
         *,
         proven: bool,
     ) -> StoredHash | None:
+        self._before_waiting()
         try:
             if proven:
                 return self._joined_proven.run(claim, lambda: self._proven.run(check, Rank()))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from registry_app.leading import IDLE, PATIENCE, Leading
+from registry_app.leading import IDLE, PATIENCE, Leading, give_way
 
 SOON = 5.0  # seconds
 
@@ -52,7 +52,7 @@ class Service:
             raise SystemExit
         if what in b"hr":
             if what == b"r":
-                self.leading.resign()
+                give_way()
             self.busy.release()
             assert self.may_go_on.wait(SOON)
         kept.sock.sendall(what)
