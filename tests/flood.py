@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 CONNECTIONS = 40
 GIVES_UP = 180.0
@@ -76,11 +76,14 @@ def log_in(port: int, user: str, password: str) -> FirstLogin:
     raise AssertionError
 
 
-def wait_until_turned_away(port: int) -> None:
-    """Returns when strangers are, so that whoever comes next finds a flood. TimeoutError where there is none."""
+def wait_until_turned_away(port: int, names: Sequence[str] = ()) -> None:
+    """Returns when strangers are, so that whoever comes next finds a flood. TimeoutError where there is none.
+
+    They ask at the flood's own `names`, if it has some: at others they would go before it.
+    """
     began = time.monotonic()
     with closing(_connect(port)) as connection:
-        while _ask(connection, secrets.token_hex(6), "wrong")[0] != 429:
+        while _ask(connection, names[0] if names else secrets.token_hex(6), "wrong")[0] != 429:
             if time.monotonic() - began > GIVES_UP:
                 raise TimeoutError("every wrong login is looked at")
 

@@ -50,7 +50,7 @@ def test_a_right_password_that_was_never_seen_gets_in_soon_amid_a_flood_from_the
 ):
     """Whoever comes back as it is told goes before all who try something else each time."""
     with flooded(front.port, rate=rate, names=names) as flood:
-        wait_until_turned_away(front.port)
+        wait_until_turned_away(front.port, names)
         with ThreadPoolExecutor(len(users)) as pool:
             logins = list(pool.map(lambda user: log_in(front.port, user, USERS[user]), users))
     log.info("%.0f wrong logins a second, %s; let in: %s", flood.rate, dict(flood.answers), logins)
