@@ -6,6 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from stackgen.doctor.findings import Finding, Kind
+from stackgen.hosts import is_address
 from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def check_ports(ports: Iterable[facts.Port], neighbours: Iterable[Neighbour], *,
 
 def check_name(name: facts.Name, *, own_address: str) -> Iterator[Finding]:
     """Whether this machine finds the registry by its name, and finds itself."""
-    if _is_address(name.host) or name.host == "localhost":
+    if is_address(name.host) or name.host == "localhost":
         return
     if not name.addresses:
         yield Finding(
@@ -88,11 +89,3 @@ def check_disk(disk: facts.Disk, *, folder: StackFolder) -> Iterator[Finding]:
         yield Finding(
             Kind.DISK_INODES, disk.place, f"{disk.inodes_free} of {disk.inodes_total} inodes are free", remedy
         )
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
