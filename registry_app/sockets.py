@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import ssl
 import struct
@@ -111,8 +112,16 @@ class PatientSocket(Patience, socket.socket):
 
     def receive(self, most: int) -> bytes:
         """What has arrived of something large, none at the end. Raises ClientSilentError."""
-        self._wake_at(LARGE if most >= LARGE else 1)
-        return self.recv(most)
+        if most < LARGE:
+            self._wake_at(1)
+            return self.recv(most)
+        self._wake_at(LARGE)
+        # By a poll: a recv that waits has taken what was there already, and of the rest alone, if that is less than
+        # LARGE, the kernel wakes nobody.
+        arrival = select.poll()
+        arrival.register(self, select.POLLIN)
+        arrival.poll(Patience.patience and Patience.patience * 1000)
+        return self.recv(most, socket.MSG_DONTWAIT)
 
     def release(self) -> None:
         """Sends what is held, and lets the next request wake who waits for it. Raises ClientSilentError."""

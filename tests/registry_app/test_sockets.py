@@ -99,6 +99,20 @@ def connection(monkeypatch):
         yield patient, client
 
 
+@pytest.fixture
+def wide(connection):
+    """The same after some megabytes, when the kernel has room for large pieces and no longer wakes anybody for want of it."""
+    ours, client = connection
+    sender = threading.Thread(target=client.sendall, args=(b"x" * (32 * LARGE),))
+    sender.start()
+    left = 32 * LARGE
+    while left:
+        left -= len(ours.receive(min(left, 4 * LARGE)))
+    sender.join()
+    ours.release()
+    return ours, client
+
+
 def is_readable(sock) -> bool:
     """Whether a poll tells of it within a moment."""
     poll = select.poll()
@@ -125,9 +139,29 @@ def test_a_large_body_is_received_in_large_pieces(connection):
     assert len(pieces) < len(data) / 5000 / 4  # small buffers may make it more than four
 
 
-def test_after_an_answer_one_byte_wakes_who_waits_for_the_next_request(connection):
+def test_the_rest_of_a_body_wakes_who_received_its_beginning(wide):
+    """Also where the rest alone is less than what a large piece is waited for."""
+    ours, client = wide
+    size, begun = LARGE + 1000, LARGE // 2
+    client.sendall(b"x" * begun)
+    pieces = []
+
+    def receive():
+        while left := size - sum(map(len, pieces)):
+            pieces.append(ours.receive(left))
+
+    receiver = threading.Thread(target=receive)
+    receiver.start()
+    receiver.join(0.2)  # it waits
+    client.sendall(b"x" * (size - begun))
+    receiver.join(2)
+    assert not receiver.is_alive()
+    assert sum(map(len, pieces)) == size
+
+
+def test_after_an_answer_one_byte_wakes_who_waits_for_the_next_request(wide):
     """Whatever was left of a body."""
-    ours, client = connection
+    ours, client = wide
     client.sendall(b"x" * LARGE)
     assert len(ours.receive(LARGE)) == LARGE
     client.sendall(b"G")
