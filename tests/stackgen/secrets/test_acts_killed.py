@@ -13,7 +13,7 @@ import pytest
 from registry_app.auth.access_file import DEFAULT_ACCESS
 from stackgen.folder import StackFolder
 from tests.stackgen.killing import states_of
-from tests.stackgen.secrets.test_rotation import assert_modes, assert_works
+from tests.stackgen.secrets.rotating import assert_modes, assert_works
 
 pytestmark = [
     pytest.mark.fault,

@@ -12,7 +12,7 @@ import pytest
 from stackgen.env_file import load_settings
 from stackgen.rotation import journal
 from stackgen.rotation.secrets import plan_removal
-from tests.stackgen.secrets.test_rotation import assert_works, plans
+from tests.stackgen.secrets.rotating import assert_works, plans
 
 ODD = (None, -1, 5, 1 << 70, float("inf"), float("nan"), True, "", "x", "a\0b", "\ud800", "é\n", [], {}, [[]], [5])
 

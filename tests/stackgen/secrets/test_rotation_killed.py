@@ -17,7 +17,7 @@ from registry_app.auth.htpasswd import parse_htpasswd
 from stackgen.env_file import load_settings
 from stackgen.rotation.journal import resume
 from stackgen.writing import exclusive
-from tests.stackgen.secrets.test_rotation import assert_modes, assert_works
+from tests.stackgen.secrets.rotating import assert_modes, assert_works
 
 STRACE = shutil.which("strace")
 CALLS = (
