@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from stackgen.folder import StackFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,7 +120,8 @@ def states_of(command: Sequence[str], root: Path, *, environment: dict[str, str]
     A killed process changes nothing any more, and its locks end with it: what lies there at a stop is what a kill leaves.
     """
     reading, writing = os.pipe()
-    options = ["-f", "-o", f"/dev/fd/{writing}", "-e", f"trace={CALLS}", "-e", f"inject={CALLS}:signal=SIGSTOP"]
+    # Without what it starts: docker changes nothing here, and outlives a kill.
+    options = ["-o", f"/dev/fd/{writing}", "-e", f"trace={CALLS}", "-e", f"inject={CALLS}:signal=SIGSTOP"]
     process = subprocess.Popen(
         ["strace", *options, *command], cwd=root, env=environment, pass_fds=[writing],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
@@ -128,22 +133,36 @@ def states_of(command: Sequence[str], root: Path, *, environment: dict[str, str]
         yield last
         with os.fdopen(reading, errors="replace") as log:
             for line in log:
-                stopped = re.match(r"(\d+) +--- stopped by SIGSTOP", line)
-                if stopped is None:
-                    call = line.rstrip() if re.match(r"\d+ +\w+\(", line) else call
+                if not line.startswith("--- stopped by SIGSTOP"):
+                    call = line.rstrip() if re.match(r"\w+\(", line) else call
                     continue
                 if "O_RDONLY" not in call or "O_CREAT" in call:
                     state = reader.read(call)
                     if state.files != last.files:
                         yield state
                         last = state
-                os.kill(int(stopped[1]), signal.SIGCONT)
+                traced = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+                os.kill(int(traced), signal.SIGCONT)
         _, complaint = process.communicate()
         assert process.returncode == 0, complaint
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+
+
+def stacks_left(folder: StackFolder, tmp_path: Path, *arguments: str) -> Iterator[StackFolder]:
+    """The stack as each kill of a command of ours leaves it, by itself and for the length of one turn."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    tried = 0
+    for state in states_of([sys.executable, "-B", "-m", "stackgen", *arguments], folder.root, environment=environment):
+        tried += 1
+        place = tmp_path / "killed"
+        state.restore(place)
+        yield StackFolder(place)
+        shutil.rmtree(place)
+    print(f"{tried} states tried")  # noqa: T201 - a person should know
+    assert tried > 10
 
 
 def points_of(log: Path, telling: re.Pattern[str] | None = None) -> list[tuple[str, int]]:
