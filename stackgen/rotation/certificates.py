@@ -112,14 +112,33 @@ def plan_undo(folder: StackFolder, settings: StackSettings, what: str, *, now: d
         raise StackgenError(
             "the certificate was rotated after the authority", hint=_way_back_to_the_authoritys(folder, authority)
         )
-    # First what clients fetch: the certificate in force is believed by whoever trusts the old authority, too.
+    certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
     leaf_steps = serving.back_to(folder.root, record.leaf)
     authority_steps = authority.back_to(folder.root, record.previous)
-    _require_good(folder, settings, record.leaf, now=now)
-    certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
+    leaf = _require_good(folder, settings, record.leaf, now=now)
+    if word := _word_for_the_former(folder, settings, record, now=now):
+        chain = leaf.public_bytes(Encoding.PEM) + word
+        key = (folder.resolve(settings.certs_dir) / record.leaf / serving.key).read_bytes()
+        leaf_steps, _ = serving.replace(folder.root, chain, key, name=generation_name(now))
+    # First what clients fetch: the certificate in force is believed by whoever trusts the old authority, too.
     way_back: list[Step] = [Put(f"{serving.base}/ca.crt", certificate, PUBLIC), *leaf_steps, *authority_steps]
     title = "local authority and certificate, back"
     return Rotation(title, tuple(way_back), reloads=True, records={"ca": back, "tls": back})
+
+
+def _word_for_the_former(folder: StackFolder, settings: StackSettings, record: Record, *, now: dt.datetime) -> bytes:
+    """The word of the authority in force for the one before it, for as long as clients had been given to change.
+
+    Clients that have fetched the one in force by now go on with it as those before went on with theirs. None where
+    there was no such time.
+    """
+    if record.old_until is None or record.previous is None:
+        return b""
+    place = folder.authority / record.previous
+    former = issuing.load_authority(certificate=(place / "ca.crt").read_bytes(), key=(place / "ca.key").read_bytes())
+    in_force = load_authority(folder, folder.resolve(settings.certs_dir))
+    until = now + dt.timedelta(seconds=record.old_until - record.at)
+    return issuing.cross_sign(in_force, former, now=now, until=until).public_bytes(Encoding.PEM)
 
 
 def _require_good(
