@@ -124,7 +124,7 @@ def version_of(folder: str) -> Version | None:
     Raises OSError where that can't be told.
     """
     try:
-        found = os.stat(folder, follow_symlinks=False)  # noqa: PTH116 - a Path for each folder costs more than the call
+        found = os.lstat(folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_ctime_ns, found.st_mtime_ns, found.st_ino, found.st_dev

@@ -28,13 +28,12 @@ _PARTS = frozenset({"_layers", "_manifests"})
 _UPLOADS = frozenset({"_uploads"})
 _MOST_SHAPES = 200_000
 
-Bound = tuple[str, ...] | None
-
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What the names in a folder mean: parts of a repository, and folders of longer names."""
+    """What the names in a folder mean: parts of a repository, and longer names, whole."""
 
+    folder: str
     names: tuple[str, ...]
     parts: tuple[str, ...]
     children: tuple[str, ...]
@@ -68,11 +67,11 @@ class Repositories:
 
     def with_uploads(self) -> Iterator[Repository]:
         """Every repository that has or had uploads, though it may have nothing else yet."""
-        return map(Repository, self._walk((), _UPLOADS))
+        return map(Repository, self._walk("", _UPLOADS))
 
     def iterate(self, *, last: str = "") -> Iterator[str]:
         """The names after `last`, sorted by component; a `last` that is no name is compared as text."""
-        return self._walk(tuple(last.split("/")) if last else (), _PARTS)
+        return self._walk(last, _PARTS)
 
     def search(self, word: str) -> Iterator[str]:
         """The names that hold this word."""
@@ -104,29 +103,46 @@ class Repositories:
         layout = self._layout
         return layout.manifests(repository), layout.layers(repository), layout.uploads(repository)
 
-    def _walk(self, bound: tuple[str, ...], parts: frozenset[str]) -> Iterator[str]:
-        """Names behind a bound of components, whose folders hold one of these parts. Each folder costs one stat."""
-        levels = [_children("", self._shape("").children, bound)]
+    def _walk(self, last: str, parts: frozenset[str]) -> Iterator[str]:
+        """Names behind `last`, whose folders hold one of these parts. Each folder costs one stat."""
+        levels = [*self._behind(last)]
         while levels:
-            for name, rest in levels[-1]:
+            for name in levels[-1]:
                 shape = self._shape(name)
-                # What leads to the bound, and the bound itself, is not behind it.
-                if rest is None and not parts.isdisjoint(shape.parts):
+                if not parts.isdisjoint(shape.parts):
                     yield name
                 if shape.children:
-                    levels.append(_children(f"{name}/", shape.children, rest or ()))
+                    levels.append(iter(shape.children))
                     break
             else:
                 levels.pop()
 
+    def _behind(self, last: str) -> Iterator[Iterator[str]]:
+        """What is behind a name, on each level that leads to it, the uppermost first."""
+        here = ""
+        for component in last.split("/"):
+            children = self._shape(here).children
+            name = f"{here}/{component}" if here else component
+            place = bisect_left(children, name)
+            found = children[place : place + 1] == (name,)
+            yield iter(children[place + found :])
+            if not found:
+                return
+            here = name
+        yield iter(self._shape(here).children)
+
     def _shape(self, name: str) -> _Shape:
-        names = self._listings.names(f"{self._root}/{name}" if name else self._root)
         known = self._shapes.get(name)
+        folder = known.folder if known else self._folder(name)
+        names = self._listings.names(folder)
         if known is None or known.names is not names:
             if len(self._shapes) >= _MOST_SHAPES:
                 self._shapes.clear()
-            known = self._shapes[name] = _shape_of(names)
+            known = self._shapes[name] = _shape_of(name, folder, names)
         return known
+
+    def _folder(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
 
     def _remove_empty(self, folder: Path) -> None:
         while folder != self._layout.repositories:
@@ -137,14 +153,9 @@ class Repositories:
             folder = folder.parent
 
 
-def _shape_of(names: tuple[str, ...]) -> _Shape:
-    parts = tuple(name for name in names if name.startswith("_"))
-    return _Shape(names, parts, tuple(filter(is_component, names)))
-
-
-def _children(prefix: str, names: tuple[str, ...], bound: tuple[str, ...]) -> Iterator[tuple[str, Bound]]:
-    """Names from the bound on, each with what of the bound is left below it, or None where all is behind it."""
-    for place in range(bisect_left(names, bound[0]) if bound else 0, len(names)):
-        name = prefix + names[place]
-        if len(name) <= LONGEST_REPOSITORY:
-            yield name, bound[1:] if bound and names[place] == bound[0] else None
+def _shape_of(name: str, folder: str, names: tuple[str, ...]) -> _Shape:
+    prefix = f"{name}/" if name else ""
+    room = LONGEST_REPOSITORY - len(prefix)
+    parts = tuple(part for part in names if part.startswith("_"))
+    children = tuple(prefix + child for child in names if len(child) <= room and is_component(child))
+    return _Shape(folder, names, parts, children)
