@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from stackgen.diffing import PLACING, Action, Change
 from stackgen.folder import BRIDGE, COMPOSE
-from stackgen.planning import mounted_folders, plan_stack
+from stackgen.planning import compose_elsewhere, mounted_folders
 
 if TYPE_CHECKING:
-    from stackgen.planning import PlanInputs
+    from stackgen.planning import PlanInputs, StackPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Bridge:
         return any(path.startswith(f"{folder}/") for folder in self.folders)
 
 
-def plan_bridge(inputs: PlanInputs, changes: tuple[Change, ...]) -> Bridge | None:
+def plan_bridge(inputs: PlanInputs, plan: StackPlan, changes: tuple[Change, ...]) -> Bridge | None:
     """The bridge that these changes need; None where one rename does it all, or compose.yaml is the user's."""
     placed = [change for change in changes if change.action in PLACING]
     compose = next((change for change in placed if change.path == COMPOSE and change.action is Action.UPDATE), None)
@@ -41,5 +41,4 @@ def plan_bridge(inputs: PlanInputs, changes: tuple[Change, ...]) -> Bridge | Non
     if compose is None or not folders:
         return None
     moved = {folder: f"./{BRIDGE}/{folder}" for folder in folders}
-    text = plan_stack(replace(inputs, moved=moved)).file(COMPOSE).content
-    return Bridge(replace(compose, new=text), folders)
+    return Bridge(replace(compose, new=compose_elsewhere(inputs, plan, moved)), folders)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from registry_app.administration import recorded
 from stackgen.errors import StackgenError, refusal
-from stackgen.losses import find_losses, find_refused, name_of
+from stackgen.losses import name_of, refused
 from stackgen.profiles import load_profiles
 from stackgen.secret_files import PRIVATE, SHARED, ensure_folder, is_lost, put_file
 
@@ -23,22 +23,20 @@ _FOLDER = 0o750
 
 
 def ensure_credentials(
-    folder: StackFolder, settings: StackSettings, *, anew: frozenset[str] = frozenset()
-) -> tuple[Loss, ...]:
-    """Makes the secrets that are missing; never changes one that is there. The losses that this made good are given.
+    folder: StackFolder, settings: StackSettings, *, losses: tuple[Loss, ...] = (), anew: frozenset[str] = frozenset()
+) -> None:
+    """Makes the secrets that are missing, the losses of a finished stack too; never changes one that is there.
 
     StackgenError, before anything is made, for a secret that was lost and has to be asked for by name in `anew`.
     """
-    losses = find_losses(folder)
     if unknown := anew - {name_of(folder, loss.file) for loss in losses}:
         raise StackgenError(f"not lost: {', '.join(sorted(unknown))}", hint="--anew is for secrets that are gone")
-    if refused := find_refused(folder, anew):
-        raise refusal(refused)
+    if obstacles := refused(folder, losses, anew):
+        raise refusal(obstacles)
     with ExitStack() as acts:
         for loss in losses:
             acts.enter_context(recorded(folder.audit_log, "secret-anew", subject=name_of(folder, loss.file)))
         _make_missing(folder, settings, open_to_all=name_of(folder, folder.access) in anew)
-    return losses
 
 
 def _make_missing(folder: StackFolder, settings: StackSettings, *, open_to_all: bool) -> None:

@@ -108,13 +108,9 @@ def find_loss(folder: StackFolder, file: Path) -> Loss | None:
     return next((loss for loss in find_losses(folder) if loss.file == file), None)
 
 
-def find_refused(folder: StackFolder, anew: frozenset[str] = frozenset()) -> tuple[Loss, ...]:
-    """The losses at which a render stops that was asked to make these files anew."""
-    return tuple(
-        loss
-        for loss in find_losses(folder)
-        if loss.stops and (loss.is_broken or name_of(folder, loss.file) not in anew)
-    )
+def refused(folder: StackFolder, losses: tuple[Loss, ...], anew: frozenset[str]) -> tuple[Loss, ...]:
+    """Those of a stack's losses at which a render stops that was asked to make these files anew."""
+    return tuple(loss for loss in losses if loss.stops and (loss.is_broken or name_of(folder, loss.file) not in anew))
 
 
 def name_of(folder: StackFolder, file: Path) -> str:

@@ -43,6 +43,8 @@ class StackPlan:
     """Every file that a stack should hold, in the order in which they are put in place; compose.yaml is the last."""
 
     files: tuple[PlannedFile, ...]
+    names: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What compose.yaml's templates were rendered with."""
 
     def file(self, path: str) -> PlannedFile:
         """The planned file of that path; KeyError when there is none."""
@@ -60,8 +62,6 @@ class PlanInputs:
     profiles: tuple[Profile, ...] = field(default_factory=load_profiles)
     pins: Mapping[str, str] = field(default_factory=dict)
     """Image reference as in the profiles → digest that `stackgen pin` found."""
-    moved: Mapping[str, str] = field(default_factory=dict)
-    """Folder of the stack → where compose.yaml finds it when that isn't its place."""
 
 
 def plan_stack(inputs: PlanInputs) -> StackPlan:
@@ -80,14 +80,21 @@ def plan_stack(inputs: PlanInputs) -> StackPlan:
     }
     if _is_inside(inputs.settings.configs_dir):
         trees.append(replace(config, path=f"{_normal(inputs.settings.configs_dir)}/{config.path}"))
+    names |= {"hashes": hashes}
     own = [
         _text(".env.example", example_env()),
         _text(".gitignore", renderer.render("templates/gitignore.j2")),
         *context,
         *trees,
-        _text(folder.COMPOSE, _compose(Renderer(names | {"hashes": hashes}), inputs.profiles)),
+        _text(folder.COMPOSE, _compose(Renderer(names), inputs.profiles)),
     ]
-    return StackPlan(tuple(own))
+    return StackPlan(tuple(own), names)
+
+
+def compose_elsewhere(inputs: PlanInputs, plan: StackPlan, moved: Mapping[str, str]) -> bytes:
+    """The plan's compose.yaml where it finds some folders of the stack in other places than theirs."""
+    names = {**plan.names, "mounted": functools.partial(_mounted, moved=moved)}
+    return _compose(Renderer(names), inputs.profiles).encode()
 
 
 def template_names(inputs: PlanInputs, *, context_hash: str) -> dict[str, Any]:
@@ -105,7 +112,7 @@ def template_names(inputs: PlanInputs, *, context_hash: str) -> dict[str, Any]:
         "server_names": [f"[{host}]" if ":" in host else host for host in _hosts(settings)],
         "answers_any_name": any(is_address(host) or is_loopback(host) for host in _hosts(settings)),
         "reading_groups": dict.fromkeys((str(settings.secrets_gid), settings.registry_user.partition(":")[2])),
-        "mounted": functools.partial(_mounted, moved=inputs.moved),
+        "mounted": functools.partial(_mounted, moved={}),
         "version": __version__,
         "size": parse_bytes,
         "seconds": parse_duration,

@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -84,6 +85,7 @@ def kept_secrets(names: tuple[str, ...] | None = None) -> dict[str, KeptSecret]:
     return {secret.rotate: secret for profile in profiles for secret in profile.kept_secrets}
 
 
+@functools.cache
 def load_profiles(folder: Path | None = None) -> tuple[Profile, ...]:
     """Every profile, the base first, the others by name."""
     files = sorted(

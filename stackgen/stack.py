@@ -109,7 +109,7 @@ def draft_with(folder: StackFolder, settings: StackSettings, *, overwrite: froze
     inputs = PlanInputs(settings, load_profiles(), load_pins(folder))
     plan = plan_stack(inputs)
     changes = diff_plan(plan, read_disk(folder, plan, lock), lock, overwrite=overwrite)
-    return Draft(settings, plan, lock, changes, plan_bridge(inputs, changes))
+    return Draft(settings, plan, lock, changes, plan_bridge(inputs, plan, changes))
 
 
 def load_pins(folder: StackFolder) -> dict[str, str]:

@@ -15,7 +15,7 @@ from stackgen.credentials import ensure_credentials
 from stackgen.diffing import CHANGING, PLACING, Action, Change
 from stackgen.errors import StackgenError, refusal
 from stackgen.hosting import prepare_storage
-from stackgen.losses import find_refused
+from stackgen.losses import find_losses, refused
 from stackgen.shell import compose_line, stackgen_line
 from stackgen.stack import find_taken, find_waiting
 from stackgen.writing import exclusive, write_changes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stackgen.certificates import Verdict
     from stackgen.errors import Problem
     from stackgen.folder import StackFolder
+    from stackgen.losses import Loss
     from stackgen.settings import StackSettings
     from stackgen.stack import Draft
 
@@ -47,8 +48,9 @@ def command(folder: StackFolder, overwrite: tuple[str, ...], anew: tuple[str, ..
             raise StackgenError(
                 f"not a rendered file: {', '.join(sorted(unknown))}", hint=f"see: {stackgen_line(folder, 'plan')}"
             )
-        _refuse_obstacles(folder, draft, frozenset(anew))
-        mended = ensure_credentials(folder, draft.settings, anew=frozenset(anew))
+        losses = find_losses(folder)
+        _refuse_obstacles(folder, draft, refused(folder, losses, frozenset(anew)))
+        ensure_credentials(folder, draft.settings, losses=losses, anew=frozenset(anew))
         verdict = _ensure_certificates(folder, draft.settings)
         prepare_storage(folder, draft.settings)
         with _recorded_changes(folder, draft.changes):
@@ -56,10 +58,10 @@ def command(folder: StackFolder, overwrite: tuple[str, ...], anew: tuple[str, ..
     if interrupted:
         warn(f"an interrupted command was finished first; run: {compose_line(folder, 'up', '-d', '--wait')}")
     placed = any(change.action in CHANGING for change in draft.changes)
-    if placed or not (mended or (verdict and verdict.changes)):
+    if placed or not (losses or (verdict and verdict.changes)):
         tell(folder, draft.changes)
     tell_worries(find_waiting(folder, draft.changes, actions=frozenset({Action.BESIDE, Action.WAIT})))
-    for loss in mended:
+    for loss in losses:
         warn(f"made {loss.file} anew, for it was {loss.state}: {loss.then}")
     if verdict is not None:
         _tell_certificate(folder, verdict, draft.settings)
@@ -70,9 +72,9 @@ def _recorded_changes(folder: StackFolder, changes: tuple[Change, ...]) -> Abstr
     return recorded(folder.audit_log if paths else None, "render", subject=", ".join(paths))
 
 
-def _refuse_obstacles(folder: StackFolder, draft: Draft, anew: frozenset[str]) -> None:
+def _refuse_obstacles(folder: StackFolder, draft: Draft, lost: tuple[Loss, ...]) -> None:
     """StackgenError with everything for which nothing is written."""
-    obstacles: list[Problem] = [*find_refused(folder, anew), *find_taken(folder, draft)]
+    obstacles: list[Problem] = [*lost, *find_taken(folder, draft)]
     if not certificate_memory.recall(folder, draft.settings):
         from stackgen.certificates import judge  # noqa: PLC0415  (loads what costs a fifth of a render)
 
