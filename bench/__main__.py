@@ -47,7 +47,11 @@ PROGRAMS = ("nginx", "wrk", "ab", "skopeo", "openssl")
               help="Debian's docker-registry.")  # fmt: skip
 @click.option("--only", help="Comma-separated beginnings of scenario keys.")
 @click.option("--rounds", type=click.IntRange(1), help="Instead of the scale's.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to work; a temporary folder by default.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where to work; a temporary folder by default.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="JSON file; bench/results/<time>.json by default.")
 def main(
     scale: Scale, distribution: str | None, docker_registry: str, only: str | None, rounds: int | None,
