@@ -95,6 +95,12 @@ class LiveStack:
         connection = http.client.HTTPSConnection(self.settings.host, self.settings.port, context=trust, timeout=30)
         return ask(connection, path, method=method, headers=headers)
 
+    def partial_answers(self) -> list[int]:
+        """How many bytes each answer had in which nginx sent a part of a blob, oldest first."""
+        lines = self.compose("logs", "--no-log-prefix", "nginx").stdout.splitlines()
+        served = [json.loads(line) for line in lines if line.startswith('{"time"')]
+        return [int(one["sent"]) for one in served if one["status"] == "206"]
+
     def _environment(self) -> dict[str, str]:
         # The logins lie apart from those of whoever runs the tests, the engine is the same.
         endpoint = (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bad_line import bad_line
 from tests.live.sample import sample_image
 from tests.live.stack import LiveStack
 
@@ -22,6 +23,31 @@ def test_large_layer(stack: LiveStack) -> None:
         image.push()
         image.forget()
         assert image.pull() == image.identity
+
+
+def test_a_pull_that_was_cut_goes_on_where_it_was(stack: LiveStack) -> None:
+    """Docker asks again for the rest alone, and the image is whole."""
+    stack.login()
+    before = len(stack.partial_answers())
+    size = 20_000_000
+    with (
+        sample_image(stack, "team/cut:1", size=size) as image,
+        bad_line(stack.settings.https_port, most=size * 2 // 3) as line,
+    ):
+        image.push()
+        image.forget()
+        authority = f"localhost:{line.port}"
+        stack.docker("login", "--username", stack.user, "--password-stdin", authority, stdin=stack.password)
+        try:
+            stack.docker("pull", f"{authority}/team/cut:1")
+            found = stack.docker("image", "inspect", "--format", "{{.Id}}", f"{authority}/team/cut:1").stdout.strip()
+        finally:
+            stack.try_docker("image", "rm", "--force", f"{authority}/team/cut:1")
+            stack.docker("logout", authority)
+    assert line.was_cut
+    assert found == image.identity
+    (rest,) = stack.partial_answers()[before:]
+    assert 0 < rest < size // 2
 
 
 def test_many_slashes(stack: LiveStack) -> None:
