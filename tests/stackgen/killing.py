@@ -40,12 +40,16 @@ _CHANGING = (
 )
 # A stop would interrupt these for ever; what they did is seen at the next call.
 _COPYING = ("sendfile", "copy_file_range", "splice")
-CALLS = ",".join(f"?{call}" for call in _CHANGING)
 # In a log of `strace -y`: what others can see, in files, over the network, as processes. Between two of these calls
 # a kill leaves what it leaves at the second.
-_OTHERS = ("connect", "sendto", "sendmsg", "sendmmsg", "shutdown", "kill", "fork", "vfork", "clone", "clone3", "execve")
+_SENDING = ("connect", "sendto", "sendmsg", "sendmmsg", "shutdown")
+_STARTING = ("kill", "fork", "vfork", "clone", "clone3", "execve")
+CHANGING = ",".join(f"?{call}" for call in _CHANGING)
+"""For strace: what changes files."""
+TELLING = ",".join(f"?{call}" for call in _SENDING)
+"""For strace: what is seen over the network. (A stop would restart a fork for ever.)"""
 VISIBLE = re.compile(
-    rf"(?:{'|'.join([call for call in _CHANGING if not call.startswith('open')] + [*_COPYING, *_OTHERS])})\("
+    rf"(?:{'|'.join([call for call in _CHANGING if not call.startswith('open')] + [*_COPYING, *_SENDING, *_STARTING])})\("
     r"|open\w*\(.*O_(?:CREAT|TRUNC)|close\(\d+<(?:socket|TCP|UNIX|pipe)"
 )
 
@@ -119,30 +123,39 @@ def states_of(command: Sequence[str], root: Path, *, environment: dict[str, str]
 
     A killed process changes nothing any more, and its locks end with it: what lies there at a stop is what a kill leaves.
     """
+    reader = Reader(root)
+    last = reader.read()
+    yield last
+    for call in stops_of(command, CHANGING, folder=root, environment=environment):
+        if "O_RDONLY" not in call or "O_CREAT" in call:
+            state = reader.read(call)
+            if state.files != last.files:
+                yield state
+                last = state
+
+
+def stops_of(command: Sequence[str], calls: str, *, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Each of these calls of a command, as strace writes it, while the command is stopped behind it.
+
+    Not of what it starts, which outlives a kill. AssertionError where it fails.
+    """
     reading, writing = os.pipe()
-    # Without what it starts: docker changes nothing here, and outlives a kill.
-    options = ["-o", f"/dev/fd/{writing}", "-e", f"trace={CALLS}", "-e", f"inject={CALLS}:signal=SIGSTOP"]
+    options = ["-o", f"/dev/fd/{writing}", "-e", f"trace={calls}", "-e", f"inject={calls}:signal=SIGSTOP"]
     process = subprocess.Popen(
-        ["strace", *options, *command], cwd=root, env=environment, pass_fds=[writing],
+        ["strace", *options, *command], cwd=folder, env=environment, pass_fds=[writing],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     os.close(writing)
-    reader, call = Reader(root), ""
-    last = reader.read()
+    call = ""
     try:
-        yield last
         with os.fdopen(reading, errors="replace") as log:
             for line in log:
-                if not line.startswith("--- stopped by SIGSTOP"):
-                    call = line.rstrip() if re.match(r"\w+\(", line) else call
-                    continue
-                if "O_RDONLY" not in call or "O_CREAT" in call:
-                    state = reader.read(call)
-                    if state.files != last.files:
-                        yield state
-                        last = state
-                traced = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
-                os.kill(int(traced), signal.SIGCONT)
+                if line.startswith("--- stopped by SIGSTOP"):
+                    yield call
+                    traced = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+                    os.kill(int(traced), signal.SIGCONT)
+                elif re.match(r"\w+\(", line):
+                    call = line.rstrip()
         _, complaint = process.communicate()
         assert process.returncode == 0, complaint
     finally:

@@ -16,7 +16,7 @@ import yaml
 
 from stackgen.dotenv import set_value
 from stackgen.folder import StackFolder
-from tests.stackgen.killing import CALLS, VISIBLE, Reader, kill_at, points_of, states_of
+from tests.stackgen.killing import CHANGING, VISIBLE, Reader, kill_at, points_of, states_of
 
 pytestmark = [
     pytest.mark.fault,
@@ -146,7 +146,7 @@ def test_a_kill_leaves_what_the_stops_show(tmp_path, stackgen):
 
     def run(place, *options):
         shutil.copytree(tmp_path / "first", place, symlinks=True)
-        traced = ["strace", "-y", "-o", log, "-e", f"trace={CALLS}", *options, *command("render")]
+        traced = ["strace", "-y", "-o", log, "-e", f"trace={CHANGING}", *options, *command("render")]
         return subprocess.run(traced, cwd=place, env=ENVIRONMENT, capture_output=True, check=False).returncode
 
     assert run(tmp_path / "whole") == 0
