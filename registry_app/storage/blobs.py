@@ -106,12 +106,15 @@ class Contents:
         os.utime(path, ns=(nanoseconds, nanoseconds), follow_symlinks=False)
         return nanoseconds
 
-    def publish(self, source: Path, digest: Digest) -> BlobStat:
-        """Moves verified content, on disk already, under its digest; replaces what lies there, which heals it."""
+    def move(self, source: Path, digest: Digest) -> BlobStat:
+        """Moves verified content, on disk already, under its digest; replaces what lies there, which heals it.
+
+        That it lies there is durable only once its folders are synced.
+        """
         path = self._layout.blob(digest)
         now = self._clock()
         os.utime(source, (now, now), follow_symlinks=False)
-        self._files.publish(source, path)
+        self._files.move(source, path)
         return BlobStat(digest=digest, size=path.stat(follow_symlinks=False).st_size, path=path)
 
     def store(self, content: bytes, digest: Digest) -> None:
@@ -185,8 +188,10 @@ class Blobs:
             return found
 
     def link(self, repository: Repository, digest: Digest) -> None:
-        """Makes a blob part of a repository, durably; the caller holds the digest's lock."""
-        write_link(self._files, self._layout.layer(repository, digest), digest)
+        """Makes a blob part of a repository, durably, and the blob before it; the caller holds the digest's lock."""
+        write_link(
+            self._files, self._layout.layer(repository, digest), digest, behind=self._layout.blob(digest).parent
+        )
 
     def delete(self, repository: Repository, digest: Digest) -> None:
         """Takes a blob out of a repository, durably; raises BLOB_UNKNOWN. A collection frees its room later."""

@@ -150,12 +150,21 @@ class Files:
             self._detours[link] = None
             log.warning("%s is a symbolic link, and nothing behind it is served: see `registry check`", link)
 
-    def write(self, path: Path, content: bytes) -> None:
-        """Creates or replaces a file in one step: afterwards it is on disk, or the old state is."""
-        self._with_folder(path, lambda: self._replace(path, content))
+    def write(self, path: Path, content: bytes, *, behind: Path | None = None) -> None:
+        """Creates or replaces a file in one step: afterwards it is on disk, or the old state is.
+
+        What lies in the folder `behind` is on disk before the file is in its place.
+        """
+        self._with_folder(path, lambda: self._replace(path, content, behind))
+        self.sync_folders(path.parent)
 
     def publish(self, source: Path, path: Path) -> None:
         """Moves a file, whose content is on disk already, to its place: durable when this returns."""
+        self.move(source, path)
+        self.sync_folders(path.parent)
+
+    def move(self, source: Path, path: Path) -> None:
+        """As `publish`, but durable only after `sync_folders`."""
         self._with_folder(path, lambda: source.rename(path))
 
     def make_durable(self, path: Path) -> None:
@@ -191,10 +200,12 @@ class Files:
                 return
             folder = folder.parent
 
-    def _replace(self, path: Path, content: bytes) -> None:
+    def _replace(self, path: Path, content: bytes, behind: Path | None) -> None:
         draft = self._drafts / str(uuid.uuid4())
         try:
             self._write_draft(draft, content)
+            if behind is not None:
+                self.sync_folders(behind)  # after the draft's content: one journal commit serves both
             draft.rename(path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -218,7 +229,6 @@ class Files:
             except FileNotFoundError:
                 if not remaining:
                     raise
-        self.sync_folders(path.parent)
 
 
 def _read_up_to(descriptor: int, size: int) -> bytes:

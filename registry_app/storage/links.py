@@ -53,12 +53,17 @@ def _parse(content: bytes) -> Digest | None:
         return None
 
 
-def write_link(files: Files, path: Path, digest: Digest) -> None:
-    """Makes a link hold this digest, durably, without a moment in which it holds anything else."""
+def write_link(files: Files, path: Path, digest: Digest, *, behind: Path | None = None) -> None:
+    """Makes a link hold this digest, durably, without a moment in which it holds anything else.
+
+    What lies in the folder `behind` is on disk before a new link is there.
+    """
     if has_link(files, path, digest):
+        if behind is not None:
+            files.sync_folders(behind)
         files.make_durable(path)  # another process may have written it a moment ago
     else:
-        files.write(path, str(digest).encode())
+        files.write(path, str(digest).encode(), behind=behind)
 
 
 def has_link(files: Files, path: Path, digest: Digest) -> bool:

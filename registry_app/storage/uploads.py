@@ -158,7 +158,7 @@ class Uploads:
             os.fchmod(upload.data, LINK_MODE)
             sync_data(upload.data)
             with self._locks.using(repository, [digest]):
-                blob = self._contents.publish(upload.folder / "data", digest)
+                blob = self._contents.move(upload.folder / "data", digest)
                 self._blobs.link(repository, digest)
             self._discard(upload)
             return blob
