@@ -59,6 +59,10 @@ class IndexDatabase:
         self._file_after = 0.0
         self._wanted_until = float("-inf")
 
+    def __del__(self) -> None:
+        """Closes what is open when the store is let go of: Python 3.13 complains of a database that nobody closed."""
+        self._drop()
+
     def keep_open(self) -> None:
         """Puts off the next rest: somebody asks."""
         self._wanted_until = self._clock() + _RESTS_AFTER
