@@ -189,9 +189,7 @@ class Blobs:
 
     def link(self, repository: Repository, digest: Digest) -> None:
         """Makes a blob part of a repository, durably, and the blob before it; the caller holds the digest's lock."""
-        write_link(
-            self._files, self._layout.layer(repository, digest), digest, behind=self._layout.blob(digest).parent
-        )
+        write_link(self._files, self._layout.layer(repository, digest), digest, behind=self._layout.blob(digest).parent)
 
     def delete(self, repository: Repository, digest: Digest) -> None:
         """Takes a blob out of a repository, durably; raises BLOB_UNKNOWN. A collection frees its room later."""
