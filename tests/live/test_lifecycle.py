@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.live.conftest import StackMaker
 from tests.live.sample import sample_image
-from tests.live.stack import LiveStack, succeed
+from tests.live.stack import Answer, LiveStack, succeed
 
 pytestmark = pytest.mark.live
 
@@ -25,6 +29,23 @@ def test_restart(stack: LiveStack) -> None:
         stack.compose("up", "--detach", "--wait")
         image.forget()
         assert image.pull() == image.identity
+
+
+def test_requests_wait_for_a_registry_whose_address_changes(make_stack: StackMaker) -> None:
+    """Between two tries of one request: nginx hangs on the old address while Docker's DNS forgets it."""
+    stack = make_stack("moved")
+    container = stack.compose("ps", "--quiet", "registry").stdout.strip()
+    network = json.loads(stack.compose("config", "--format", "json").stdout)["networks"]["backend"]["name"]
+    asked: list[Future[Answer]] = []
+    with ThreadPoolExecutor(100) as clients:
+        for moment in range(70):
+            if moment == 10:
+                stack.docker("network", "disconnect", network, container)
+            if moment == 60:
+                stack.docker("network", "connect", "--alias", "registry", network, container)
+            asked.append(clients.submit(stack.ask, "/v2/"))
+            time.sleep(0.05)
+    assert Counter(one.result().status for one in asked) == {200: len(asked)}
 
 
 def test_down_and_up(stack: LiveStack) -> None:
