@@ -112,9 +112,9 @@ def plan_undo(folder: StackFolder, settings: StackSettings, what: str, *, now: d
         raise StackgenError(
             "the certificate was rotated after the authority", hint=_way_back_to_the_authoritys(folder, authority)
         )
-    certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
     leaf_steps = serving.back_to(folder.root, record.leaf)
     authority_steps = authority.back_to(folder.root, record.previous)
+    certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
     leaf = _require_good(folder, settings, record.leaf, now=now)
     if word := _word_for_the_former(folder, settings, record, now=now):
         chain = leaf.public_bytes(Encoding.PEM) + word
@@ -130,12 +130,16 @@ def _word_for_the_former(folder: StackFolder, settings: StackSettings, record: R
     """The word of the authority in force for the one before it, for as long as clients had been given to change.
 
     Clients that have fetched the one in force by now go on with it as those before went on with theirs. None where
-    there was no such time.
+    there was no such time. StackgenError where the former can't be read any more.
     """
     if record.old_until is None or record.previous is None:
         return b""
     place = folder.authority / record.previous
-    former = issuing.load_authority(certificate=(place / "ca.crt").read_bytes(), key=(place / "ca.key").read_bytes())
+    certificate, key = ((place / name).read_bytes() for name in ("ca.crt", "ca.key"))
+    try:
+        former = issuing.load_authority(certificate=certificate, key=key)
+    except (ValueError, TypeError):
+        raise StackgenError(f"{place} holds no authority of stackgen's", hint=_once_more(folder, "ca")) from None
     in_force = load_authority(folder, folder.resolve(settings.certs_dir))
     until = now + dt.timedelta(seconds=record.old_until - record.at)
     return issuing.cross_sign(in_force, former, now=now, until=until).public_bytes(Encoding.PEM)
