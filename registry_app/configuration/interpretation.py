@@ -36,6 +36,7 @@ DRIVERLESS = {"maintenance", "cache", "delete", "redirect", "tag"}
 # RFC 9110, 5.1 and 5.5.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[ \t\x21-\x7e\x80-\xff]*")
+_PAGE = re.compile(r"/[A-Za-z0-9._~/-]+")
 _MOST_AT_ONCE = 10_000
 CLIENT_AUTH = {"require-and-verify-client-cert": True, "verify-client-cert-if-given": False}
 
@@ -48,16 +49,16 @@ class Reader:
         self.findings = findings
 
     def get(self, path: str, fallback: Any = None) -> Any:
-        """The value at a path, or the fallback where it is absent or null."""
+        """The value at a path, or the fallback where it is absent, null or an empty text, which is none to upstream."""
         value: Any = self._document
         for name in path.split("."):
             value = value.get(name) if isinstance(value, dict) else None
-        return fallback if value is None else value
+        return fallback if value is None or value == "" else value
 
     def parsed(self, path: str, parse: Callable[[Any], T], fallback: T) -> T:
         """The parsed value at a path; a ValueError becomes a problem."""
         value = self.get(path)
-        if value is None or value == "":
+        if value is None:
             return fallback
         try:
             return parse(value)
@@ -100,22 +101,23 @@ def _judge(document: Document, kind: Struct, path: tuple[str, ...], findings: Fi
     """Notes what this service can't do of what was asked for."""
     for name, value in document.items():
         key = kind.keys.get(name)
-        if key is None or not _asks_for_something(value):
+        if key is None:
             continue
         where = ".".join((*path, name))
-        if key.verdict is Verdict.REFUSED:
-            findings.problems.append(f"{where}: {key.help}")
-        elif key.verdict is Verdict.UNSUPPORTED:
-            findings.warnings.append(f"{where} is ignored: {key.help}")
-        elif isinstance(key.kind, Struct) and isinstance(value, dict):
+        if isinstance(key.kind, Struct) and isinstance(value, dict):
             _judge(value, key.kind, (*path, name), findings)
+        # The name of a driver or of a way to log in asks by itself: without it, nobody would be asked for a password.
+        elif key.verdict is Verdict.REFUSED and (kind.open or _asks_for_something(value)):
+            findings.problems.append(f"{where}: {key.help}")
+        elif key.verdict is Verdict.UNSUPPORTED and _asks_for_something(value):
+            findings.warnings.append(f"{where} is ignored: {key.help}")
 
 
 def _asks_for_something(value: Any) -> bool:
     """False for what switches nothing on: empty values, and sections that say they are off."""
     if isinstance(value, dict):
         switched_off = value.get("enabled") is False or value.get("disabled") is True
-        return not switched_off and (not value or any(_asks_for_something(v) for v in value.values()))
+        return not switched_off and any(_asks_for_something(v) for v in value.values())
     if isinstance(value, list):
         return any(_asks_for_something(item) for item in value)
     return value not in (None, "", False)
@@ -181,7 +183,7 @@ def _http(reader: Reader) -> HttpSettings:
         reader.problem("http.net", "use tcp or unix")
     return HttpSettings(
         address=reader.parsed("http.addr", _unix_socket if unix else _address, defaults.address),
-        host=reader.parsed("http.host", _base_url, ""),
+        host=_host(reader),
         prefix="/".join(["", *filter(None, str(reader.get("http.prefix", "")).split("/"))]),
         relative_urls=reader.get("http.relativeurls"),
         secret=reader.get("http.secret", ""),
@@ -194,6 +196,14 @@ def _http(reader: Reader) -> HttpSettings:
         trusted_proxies=reader.parsed("stackgen.trusted_proxies", _networks, ()),
         accel_redirect=reader.parsed("stackgen.accel_redirect", _location, ""),
     )
+
+
+def _host(reader: Reader) -> str:
+    text = str(reader.get("http.host", ""))
+    if text and "://" not in text:  # as upstream: Locations stay as they are without it
+        reader.findings.warnings.append(f"http.host {text} is ignored: write it with its scheme, as in https://{text}")
+        return ""
+    return reader.parsed("http.host", _base_url, "")
 
 
 def _headers(reader: Reader) -> tuple[tuple[str, str], ...]:
@@ -237,7 +247,7 @@ def _debug(reader: Reader) -> DebugSettings | None:
     return DebugSettings(
         address=address,
         metrics=reader.get("http.debug.prometheus.enabled", fallback=False),
-        metrics_path=reader.get("http.debug.prometheus.path") or "/metrics",
+        metrics_path=reader.parsed("http.debug.prometheus.path", _page, "/metrics"),
         certificate_probe=reader.parsed("stackgen.certificate_probe", _address, None),
         certificate_name=reader.get("stackgen.certificate_name", ""),
     )
@@ -283,6 +293,12 @@ def _base_url(text: str) -> str:
 
 def _networks(texts: list[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts if text)
+
+
+def _page(text: str) -> str:
+    if not _PAGE.fullmatch(text):
+        raise ValueError(f"{text!r} is no path of a page: write one like /metrics")
+    return text
 
 
 def _location(text: str) -> str:

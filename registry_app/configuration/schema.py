@@ -176,6 +176,8 @@ AUTH = Struct(
     open=True,
 )
 
+_ACME = "automatic certificates are not supported: point certificate and key at the files of an ACME client"
+
 TLS = Struct(
     {
         "certificate": Key(TEXT, "PEM file with the certificate chain; reread when it changes"),
@@ -184,8 +186,16 @@ TLS = Struct(
         "clientauth": Key(TEXT, "require-and-verify-client-cert, or verify-client-cert-if-given"),
         "minimumtls": Key(TEXT, "tls1.2 or tls1.3", default="tls1.2"),
         "ciphersuites": _unsupported(TEXTS, "a safe list is built in: leave it out"),
-        "letsencrypt": _refused(
-            ANY, "automatic certificates are not supported: point certificate and key at the files of an ACME client"
+        # Upstream, too, asks nobody for a certificate without a cachefile.
+        "letsencrypt": Key(
+            Struct(
+                {
+                    "cachefile": _refused(TEXT, _ACME),
+                    "email": _unsupported(TEXT, _ACME),
+                    "hosts": _unsupported(TEXTS, _ACME),
+                    "directoryurl": _unsupported(TEXT, _ACME),
+                }
+            )
         ),
     }
 )

@@ -206,11 +206,17 @@ def test_an_unknown_key_is_a_warning_with_line_and_proposal():
         (SMALLEST + "auth: {htpasswd: {realm: r}}\n", {}, "auth.htpasswd.path"),
         (SMALLEST + "auth: {silly: {realm: r}}\n", {}, "silly"),
         (SMALLEST + "proxy: {remoteurl: 'https://x.example'}\n", {}, "pull-through"),
-        (SMALLEST + "http: {tls: {letsencrypt: {email: a@b.c}}}\n", {}, "ACME client"),
+        (SMALLEST + "http: {tls: {letsencrypt: {cachefile: /c, email: a@b.c}}}\n", {}, "ACME client"),
+        (SMALLEST, {"REGISTRY_HTTP_TLS_LETSENCRYPT_CACHEFILE": "/c"}, "ACME client"),
+        ("version: 0.1\nstorage: {s3: {bucket: ''}}\n", {}, "s3 driver is not supported"),
+        (SMALLEST + "auth: {token: {realm: ''}}\n", {}, "external token server"),
+        (SMALLEST, {"REGISTRY_AUTH_TOKEN_REALM": ""}, "external token server"),
         (SMALLEST + "http: {tls: {certificate: /c}}\n", {}, "a certificate needs a key"),
         (SMALLEST + "http: {addr: nowhere}\n", {}, "no address"),
         (SMALLEST + "http: {addr: [1]}\n", {}, "config.yml line 3: http.addr: expected text"),
         (SMALLEST + "log: {level: loud}\n", {}, "no level"),
+        (SMALLEST + "http: {debug: {addr: ':1', prometheus: {path: metrics}}}\n", {}, "one like /metrics"),
+        (SMALLEST + "http: {debug: {addr: ':1', prometheus: {path: '/{x}'}}}\n", {}, "one like /metrics"),
         (SMALLEST + "stackgen: {reserve: lots}\n", {}, "no size"),
         (SMALLEST + "stackgen: {workers: 0}\n", {}, "too small"),
         (SMALLEST + "stackgen: {threads: 99999999999999999999}\n", {}, "too large"),
@@ -229,6 +235,27 @@ def test_an_unknown_key_is_a_warning_with_line_and_proposal():
 def test_what_cannot_be_served_is_refused_with_place_and_reason(text, environ, words):
     """Each message names the key or variable and what to write instead."""
     assert any(words in problem for problem in problems(text, **environ)), problems(text, **environ)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "http: {net: ''}",
+        "http: {addr: '', host: '', prefix: '', secret: '', debug: {}}",
+        "http: {tls: {letsencrypt: {}}}",
+        "http: {tls: {letsencrypt: {cachefile: '', email: '', hosts: []}}}",
+        "http: {tls: {certificate: '', key: '', minimumtls: '', clientauth: '', clientcas: []}}",
+        "http: {tls: {certificate: /c, key: /k, minimumtls: '', clientauth: ''}}",
+        "log: {formatter: '', hooks: []}",
+        "notifications: {}",
+        "middleware: {}",
+        "auth: {}",
+        "policy: {}",
+    ],
+)
+def test_what_is_empty_is_as_what_is_not_there(section):
+    """Tools that write every key of upstream's, with nothing behind most of them, are understood in silence."""
+    assert settings(SMALLEST + section + "\n").notices == ()
 
 
 @pytest.mark.parametrize("section", ["{}", "{remoteurl: ''}", "{username: u, password: p}"])
@@ -254,6 +281,9 @@ def test_all_problems_are_told_at_once():
         ("proxy: {remoteurl: ''}", None),
         ("compatibility: {schema1: {enabled: true}}", "schema 1"),
         ("log: {hooks: [{type: mail, disabled: true}]}", None),
+        ("validation: {disabled: true}", "manifests are always validated"),
+        ("http: {tls: {letsencrypt: {email: a@b.c, hosts: [h]}}}", "ACME client"),
+        ("http: {host: 'registry.example.com:5000'}", "as in https://registry.example.com:5000"),
     ],
 )
 def test_what_is_left_out_is_said_once_and_only_when_it_was_asked_for(extra, words):
