@@ -9,6 +9,7 @@ from registry_app.errors import ErrorCode, RegistryError
 from registry_app.oci.descriptors import Descriptor, parse_descriptor, refuse_lookalikes, string_map
 from registry_app.oci.json_documents import parse_object
 from registry_app.oci.media_types import (
+    DOCKERS,
     IMAGES,
     INDEXES,
     MANIFESTS,
@@ -65,7 +66,8 @@ class Manifest:
 def parse_manifest(body: bytes, content_type: str | None) -> Manifest:
     """The manifest of a request or a file; raises MANIFEST_INVALID, or MANIFEST_TOO_LARGE over 4 MiB.
 
-    Without a `content_type` the document's own `mediaType` decides; with both, they must be equal.
+    Without a `content_type` the document's own `mediaType` decides; with both, they must be equal. OCI's may be silent
+    about it, Docker's may not.
     """
     if len(body) > LARGEST_MANIFEST:
         raise RegistryError(ErrorCode.MANIFEST_TOO_LARGE, limit=LARGEST_MANIFEST)
@@ -109,6 +111,9 @@ def _media_type(document: dict[str, Any], content_type: str) -> str:
         raise ValueError("mediaType is not a string")
     if stated and content_type and stated != content_type:
         raise ValueError(f"Content-Type {content_type!r} differs from the manifest's mediaType {stated[:200]!r}")
+    if not stated and content_type in DOCKERS:
+        # Nothing else tells it from OCI's: it would come back as another type than it was pushed as.
+        raise ValueError(f"mediaType is missing: Docker's manifests name their type, {content_type}, themselves")
     media_type = content_type or stated or ""
     if media_type not in MANIFESTS:
         raise ValueError(f"the media type {media_type[:200]!r} is none of {', '.join(sorted(MANIFESTS))}")

@@ -11,6 +11,7 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = IMAGES | INDEXES
+DOCKERS = frozenset({DOCKER_MANIFEST, DOCKER_LIST})
 SCHEMA_1 = frozenset(
     {
         "application/vnd.docker.distribution.manifest.v1+json",

@@ -92,6 +92,15 @@ def test_content_type_decides_where_the_document_is_silent():
     assert parse_manifest(json.dumps(image()).encode(), None).media_type == OCI_MANIFEST
 
 
+@pytest.mark.parametrize(("document", "media_type"), [(image(), DOCKER_MANIFEST), (index(), DOCKER_LIST)])
+def test_a_docker_manifest_states_its_type_itself(document, media_type):
+    """Without it, it would be served as one of OCI's."""
+    del document["mediaType"]
+    with pytest.raises(RegistryError) as refused:
+        parse(document, media_type)
+    assert "mediaType is missing" in str(refused.value.detail)
+
+
 @pytest.mark.parametrize(
     ("document", "expected"),
     [

@@ -120,11 +120,11 @@ def test_a_child_under_another_type_is_refused(storage, sparse):
 
 
 def test_a_child_that_states_no_type_may_be_called_either_of_its_kind(storage):
-    """It was pushed under one of them, which the tree does not keep."""
+    """The tree does not keep what it was pushed as, and who made the index knew it."""
     child = image()
     del child["mediaType"]
     push_image(storage)
-    storage.manifests.put(APP, Tag("plain"), parse_manifest(body_of(child), DOCKER_MANIFEST))
+    storage.manifests.put(APP, Tag("plain"), parse_manifest(body_of(child), OCI_MANIFEST))
     push_document(storage, called(child, OCI_MANIFEST), "multi")
     push_document(storage, called(child, DOCKER_MANIFEST), "multi")
     with refused(ErrorCode.MANIFEST_INVALID):
