@@ -23,7 +23,11 @@ LONGEST_PASSWORD = 72
 DEFAULT_COST = 10
 
 
-@click.command(short_help="Make and change htpasswd files, with Apache's flags.")
+# Flags come first, as Apache has it: what stands behind a user's name is a password, however it begins.
+@click.command(
+    short_help="Make and change htpasswd files, with Apache's flags.",
+    context_settings={"allow_interspersed_args": False},
+)
 @click.option("-c", "create", is_flag=True, help="Create the file, or empty it.")
 @click.option("-n", "display", is_flag=True, help="Print the line instead of changing a file.")
 @click.option("-b", "batch", is_flag=True, help="Take the password from the command line (seen by other users).")

@@ -28,6 +28,13 @@ def test_the_line_of_every_tutorial_prints_a_bcrypt_entry():
     assert right(result.stdout.strip(), "se cret")
 
 
+@pytest.mark.parametrize("password", ["-secret", "--help", "-B", "--"])
+def test_a_password_may_begin_with_a_dash(password):
+    """As generated ones do: what stands behind the name of the user is no flag."""
+    result = run("-Bbn", "alice", password)
+    assert (result.exit_code, right(result.stdout.strip(), password)) == (0, True)
+
+
 def test_a_file_is_created_changed_checked_and_emptied_of_a_user(tmp_path):
     """-c creates, a second call adds, the same user is replaced in place, -v checks, -D removes."""
     file = tmp_path / "htpasswd"
