@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 
 from registry_app.cli.configured import configuration_argument, settings_or_exit
 from registry_app.cli.output import tell
+from registry_app.storage.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,10 +51,17 @@ def command(config: str | None, owner: str, dry_run: bool) -> None:  # noqa: FBT
 
 
 def entries_below(root: Path) -> Iterator[Path]:
-    """The root and all that lies in it, deepest first, so that an interrupted run leaves the root for the next."""
-    for folder, _folders, files, _descriptor in os.fwalk(root, topdown=False, follow_symlinks=False):
-        yield from (Path(folder, name) for name in files)
-        yield Path(folder)
+    """The root and all that lies in it, deepest first, so that an interrupted run leaves the root for the next.
+
+    Links are followed where the service follows them, and are themselves among what is found.
+    """
+    layout = Layout(root)
+    places = dict.fromkeys((*layout.detours(), layout.root))
+    for top in (place for place in places if place.is_dir()):
+        for folder, folders, files, descriptor in os.fwalk(top, topdown=False, follow_symlinks=False):
+            linked = (name for name in folders if stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode))
+            yield from (Path(folder, name) for name in (*linked, *files))
+            yield Path(folder)
 
 
 def _owner(path: Path) -> tuple[int, int]:

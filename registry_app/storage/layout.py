@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from registry_app.oci.digests import Digest
@@ -47,6 +48,13 @@ class Layout:
         self.drafts = self.own / "drafts"
         self.trash = self.own / "trash"
         self.quarantine = self.own / "quarantine"
+
+    def detours(self) -> Iterator[Path]:
+        """Where those of the upper folders lie that are links: these alone are followed."""
+        for name in ("docker/registry/v2", "docker/registry", "docker", "stackgen"):
+            place = self.root / name
+            if place.is_symlink():
+                yield place.resolve()
 
     def blob(self, digest: Digest) -> Path:
         """The content of a digest."""

@@ -34,13 +34,30 @@ def owners(folder):
 def test_a_tree_of_root_is_given_to_the_service(config):
     """Each file, folder and link below the root directory, and nothing that a link points to."""
     dry = CliRunner().invoke(adopt, ["--dry-run", "--owner", "10001:10001", str(config)])
-    assert dry.output.startswith("10 files and folders")
+    assert dry.output.startswith("10 files and folders"), dry.output
     assert owners(config.parent / "registry") == {(0, 0)}
     assert CliRunner().invoke(adopt, [str(config)]).exit_code == 0
     assert owners(config.parent / "registry") == {(10001, 10001)}
     assert Path("/etc/passwd").stat().st_uid == 0
     again = CliRunner().invoke(adopt, [str(config)])
     assert again.output.startswith("0 files and folders")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_tree_on_a_larger_disk_is_given_to_the_service_too(tmp_path):
+    """The root directory and the upper folders in it may be links: what lies behind them is adopted."""
+    store = tmp_path / "disk/store"
+    (store / "stackgen").mkdir(parents=True)
+    for name, place in (("docker", "one"), ("docker/registry/v2", "two")):
+        (tmp_path / place).mkdir()
+        (store / name).parent.mkdir(exist_ok=True, parents=True)
+        (store / name).symlink_to(tmp_path / place)
+    (tmp_path / "two/blobs").mkdir()
+    (tmp_path / "root").symlink_to(store)
+    config = tmp_path / "config.yml"
+    config.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/root}}}}\n")
+    assert CliRunner().invoke(adopt, [str(config)]).exit_code == 0
+    assert owners(store) == owners(tmp_path / "one") == owners(tmp_path / "two") == {(10001, 10001)}
 
 
 @pytest.mark.parametrize("owner", ["root", "1", "1:", "a:b"])
