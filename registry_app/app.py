@@ -100,8 +100,11 @@ def build_public(
     # The clock spans everything else.
     clock = [Instrumentation(monitoring.traffic, prefix=settings.http.prefix)] if monitoring else []
     auditing = [Auditing(access.audit)] if access.audit is not None else []
-    app = Application(middleware=[*clock, *auditing, gate], router=RegistryRouter())
+    router = RegistryRouter()
+    app = Application(middleware=[*clock, *auditing, gate], router=router)
     add_routes(app, build_resources(settings, storage, access.authorizer, proxies), prefix=settings.http.prefix)
+    # What probes ask for, and upstream answers whatever its prefix is.
+    router.add_alias("/", f"{settings.http.prefix}/")
     install_error_handlers(app)
     return app
 

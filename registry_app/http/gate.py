@@ -46,7 +46,7 @@ class Gate:
         self._authorizer = authorizer
         self._proxies = proxies
         self._refuses_writes = refuses_writes
-        self._headers = headers
+        self._headers = tuple((name.lower(), value) for name, value in headers)
         self._routes = {prefix + route.template: route for route in ROUTES}
         self._api = f"{prefix}/v2"
 
@@ -82,8 +82,11 @@ class Gate:
         resp.set_header("X-Request-Id", req.context.request_id)
         if req.path.startswith(self._api):
             resp.set_header("Docker-Distribution-API-Version", "registry/2.0")
-        for name, value in self._headers:
-            resp.append_header(name, value)
+        if self._headers:
+            own = resp.headers  # as upstream: what an answer says by itself stands, and is not said twice
+            for name, value in self._headers:
+                if name not in own:
+                    resp.append_header(name, value)
         if access_log.isEnabledFor(logging.INFO):
             self._log(req, resp)
 

@@ -41,6 +41,10 @@ class RegistryRouter(CompiledRouter):
         pattern = "".join(piece for pair in zip(fixed, [*named, ""], strict=True) for piece in pair)
         self._spanning.append((re.compile(pattern, re.DOTALL), resource, methods, uri_template))
 
+    def add_alias(self, path: str, uri_template: str) -> None:
+        """Serves one more path as a template without names is served, and under its name."""
+        self._literal[path] = self._literal[uri_template]
+
     def find(self, uri: str, req: Any = None) -> Found | None:  # noqa: ARG002 - Falcon's signature
         """Resource, responders by method, parameters and template of a path; None where nothing is served."""
         literal = self._literal.get(uri)

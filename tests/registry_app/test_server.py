@@ -177,7 +177,19 @@ def test_prefix_host_and_headers_of_the_configuration_reach_every_answer(tmp_pat
         assert registry.request("PATCH", path, body=b"x").status == 202
         refused = registry.request("GET", "/v2/")
         assert (refused.status, refused["X-Site"], refused["X-Content-Type-Options"]) == (404, "here", "nosniff")
-        assert b"r.example.com" in registry.request("GET", "/deep/registry/").body
+        for page in ("/deep/registry/", "/"):
+            answer = registry.request("GET", page)
+            assert (answer.status, b"r.example.com" in answer.body) == (200, True)
+
+
+def test_a_header_of_the_configuration_is_not_said_twice(tmp_path):
+    """What an answer says by itself stands, as with upstream: the page's own headers, a blob's Cache-Control."""
+    headers = {"X-Content-Type-Options": ["nosniff"], "Cache-Control": ["no-store"], "X-Two": ["a", "b"]}
+    with start_registry(tmp_path, config={"http": {"headers": headers}, "stackgen": {"workers": 1}}) as registry:
+        page = registry.request("GET", "/")
+        assert (page["X-Content-Type-Options"], page["Cache-Control"]) == ("nosniff", "no-cache")
+        base = registry.request("GET", "/v2/")
+        assert (base["X-Content-Type-Options"], base["Cache-Control"], base["X-Two"]) == ("nosniff", "no-store", "a, b")
 
 
 def start_in_vain(path, **options):
