@@ -87,9 +87,9 @@ def rendered_nginx(registry: RunningRegistry, folder: Path) -> Iterator[Front]:
         pytest.skip("nginx is not installed")
     folder.mkdir()
     _make_certificate(folder)
-    port = free_port()
+    port, plain = free_port(), free_port()
     user = "user root;" if os.geteuid() == 0 else ""
-    places = {"folder": folder, "port": port, "status": free_port(), "plain": free_port(), "user": user}
+    places = {"folder": folder, "port": port, "status": free_port(), "plain": plain, "user": user}
     places["waiting"] = free_port()
     text = rendered(**places, upstream=registry.port, root=registry.root)
     (folder / "nginx.conf").write_text(text)
@@ -98,7 +98,7 @@ def rendered_nginx(registry: RunningRegistry, folder: Path) -> Iterator[Front]:
     context = ssl.create_default_context(cafile=str(folder / "server.pem"))
     try:
         _wait(process, folder)
-        yield Front(port, places["plain"], context, folder / "access.log", folder / "error.log")
+        yield Front(port, plain, context, folder / "access.log", folder / "error.log")
     finally:
         process.terminate()
         process.wait(5)
