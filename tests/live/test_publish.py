@@ -158,6 +158,10 @@ def consumer(stack: LiveStack, publisher: LiveStack, tmp_path_factory: pytest.Te
     plugins = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker")) / "cli-plugins"
     if plugins.is_dir():
         (publisher.user_config / "cli-plugins").symlink_to(plugins)
+    # Docker's own configuration may name proxies for containers, as behind a company's gateway: none may notice.
+    configured = json.loads((publisher.user_config / "config.json").read_text())
+    nowhere = {f"{kind}Proxy": "http://127.0.0.1:9" for kind in ("http", "https", "all")}
+    (publisher.user_config / "config.json").write_text(json.dumps(configured | {"proxies": {"default": nowhere}}))
     live = LiveStack(folder / "empty", "", publisher.user_config)
     one = Consumer(live, "acme-consumer", trust_of(stack.certificate, target=folder / "trust.pem"))
     try:

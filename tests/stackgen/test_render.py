@@ -34,6 +34,16 @@ def test_a_second_render_changes_nothing(stackgen, folder):
     assert before == {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()}
 
 
+def test_no_container_is_led_to_a_proxy(folder):
+    """Compose puts those of Docker's own configuration into every container, health checks and exporters included."""
+    services = yaml.safe_load(folder.compose.read_text())["services"]
+    proxies = {f"{kind}_proxy" for kind in ("http", "https", "all")}
+    for name, service in services.items():
+        given = {key.lower(): value for key, value in service["environment"].items() if key.lower() in proxies}
+        assert given == dict.fromkeys(proxies, ""), name
+        assert len([key for key in service["environment"] if key.lower() in proxies]) == len(proxies) * 2, name
+
+
 def test_a_changed_setting_is_shown_by_plan_and_written_by_render(stackgen, folder):
     """Exit code 2 tells a script that a render is due."""
     add(folder, "REGISTRY_WORKERS=5")
