@@ -52,16 +52,25 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the consumer's `.env` says; FirstStartError for a first user that could never log in."""
+    """What the consumer's `.env` says; FirstStartError for what would make a stack that does not last."""
 
     host: str
     user: str = "admin"
     project: str = "PROJECT"
     profile_secrets: tuple[str, ...] = field(default_factory=tuple)
     """Paths below `Places.profile_secrets`."""
+    folders: dict[str, str] = field(default_factory=dict)
+    """Variable → folder of the host that is used instead of a volume."""
 
     def __post_init__(self) -> None:
-        """Checks the name before anything is written by it."""
+        """Checks names and folders before anything is written."""
+        for name, folder in self.folders.items():
+            if folder.startswith("."):
+                # To Compose it starts where the artifact was unpacked: a folder of its cache for each version.
+                raise FirstStartError(
+                    f"{name}={folder} would lie in a cache of Compose's, elsewhere with each version: "
+                    f"write an absolute path into .env"
+                )
         try:
             check_user_name(self.user)
         except ValueError as error:
@@ -121,26 +130,69 @@ def copy_tree(source: Path, target: Path) -> int:
 
 
 def _ensure_certificate(places: Places, host: str, *, now: dt.datetime) -> bool:
-    """Whether a certificate was issued: where none is, where ours ends soon or is for another host."""
+    """Whether a certificate was issued: where none is, and where ours ends soon, is for another host or lacks its key.
+
+    One that was given is theirs to renew; the doctor and the alerts speak of its end.
+    """
     chain, key = places.certs / "fullchain.pem", places.certs / "privkey.pem"
-    own = places.keep / "ca.crt"
-    if chain.exists() and key.exists():
-        leaf = x509.load_pem_x509_certificate(chain.read_bytes())
-        fits, lasts = issuing.covers(leaf, host), leaf.not_valid_after_utc - now > _RENEW_BEFORE
-        if fits and lasts:
+    if chain.exists() or key.exists():
+        if not _is_ours(places):
+            _check_given(chain, key, host)
             return False
-        given = not own.exists() or x509.load_pem_x509_certificate(own.read_bytes()).subject != leaf.issuer
-        if given and fits:
-            return False  # theirs to renew; the doctor and the alerts speak of its end
-        if given:
-            names = ", ".join(issuing.names_of(leaf)) or "no name"
-            raise FirstStartError(f"the certificate given is for {names}, not for {host}: change SERVICE_DOMAIN or it")
+        if _serves(chain, key, host) and _load(chain).not_valid_after_utc - now > _RENEW_BEFORE:
+            return False
     authority = _authority(places.keep, now=now)
     leaf_pair = issuing.issue(authority, _hosts(host), now=now)
     _write(places.certs / "ca.crt", authority.certificate_pem, _PUBLIC)
     _write(key, leaf_pair.key_pem, _SHARED)
     _write(chain, leaf_pair.certificate_pem + authority.certificate_pem, _PUBLIC)
     return True
+
+
+def _is_ours(places: Places) -> bool:
+    """Whether our authority issued what lies there; of a key alone, as a crash leaves it, the copy beside it tells."""
+    own, chain, copy = places.keep / "ca.crt", places.certs / "fullchain.pem", places.certs / "ca.crt"
+    if not own.exists():
+        return False
+    if chain.exists():
+        return _load(chain).issuer == _load(own).subject
+    return copy.exists() and copy.read_bytes() == own.read_bytes()
+
+
+def _serves(chain: Path, key: Path, host: str) -> bool:
+    """Whether certificate and key are there, one pair, and for the host."""
+    if not (chain.exists() and key.exists()):
+        return False
+    return issuing.covers(_load(chain), host) and issuing.is_pair(_load(chain), key.read_bytes())
+
+
+def _check_given(chain: Path, key: Path, host: str) -> None:
+    """FirstStartError for a certificate and key that nginx could not serve; neither is ever written over."""
+    for missing, there in ((chain, key), (key, chain)):
+        if not missing.exists():
+            raise FirstStartError(
+                f"CERTS_DIR holds {there.name} and no {missing.name}: put it there, or take {there.name} out, "
+                "and a certificate is made"
+            )
+    leaf = _load(chain)
+    try:
+        fits = issuing.is_pair(leaf, key.read_bytes())
+    except (OSError, ValueError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no PEM key, or has a passphrase"
+        raise FirstStartError(f"{key.name} in CERTS_DIR can't be used: {reason} (uid and gid here: 10001)") from None
+    if not fits:
+        raise FirstStartError(f"{key.name} in CERTS_DIR is not the key of {chain.name}: put the pair there")
+    if not issuing.covers(leaf, host):
+        names = ", ".join(issuing.names_of(leaf)) or "no name"
+        raise FirstStartError(f"the certificate given is for {names}, not for {host}: change SERVICE_DOMAIN or it")
+
+
+def _load(path: Path) -> x509.Certificate:
+    """The first certificate of a file; FirstStartError where there is none."""
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError:
+        raise FirstStartError(f"{path.name} holds no certificate in PEM: put another one there") from None
 
 
 def _authority(keep: Path, *, now: dt.datetime) -> issuing.Pair:

@@ -21,6 +21,10 @@ ROOT = Path("/stack")
 @click.option("--profile-secret", "profile_secrets", multiple=True, metavar="PATH", help="A secret to make once.")
 @click.option("--project", default="", help="The Compose project, for the commands that are printed.")
 @click.option("--root", type=click.Path(path_type=Path), default=ROOT, show_default=True, hidden=True)
+# Not on the command line of the container: an image of an earlier version would refuse them.
+@click.option("--storage-dir", envvar="STORAGE_DIR", default="", hidden=True)
+@click.option("--certs-dir", envvar="CERTS_DIR", default="", hidden=True)
+@click.option("--secrets-dir", envvar="SECRETS_DIR", default="", hidden=True)
 def command(
     host: str,
     user: str,
@@ -29,6 +33,7 @@ def command(
     profile_secrets: tuple[str, ...],
     project: str,
     root: Path,
+    **folders: str,
 ) -> None:
     """Make what a published stack lacks: configuration, certificate, secrets, first user. Keeps all that is there."""
     from registry_app import first_start
@@ -48,7 +53,11 @@ def command(
     )
     try:
         wishes = first_start.Wishes(
-            first_start.parse_host(host), user=user, project=project or "PROJECT", profile_secrets=profile_secrets
+            first_start.parse_host(host),
+            user=user,
+            project=project or "PROJECT",
+            profile_secrets=profile_secrets,
+            folders={name.upper(): folder for name, folder in folders.items()},
         )
         done = first_start.prepare(places, wishes, now=dt.datetime.now(dt.UTC))
     except (first_start.FirstStartError, OSError, ValueError) as error:

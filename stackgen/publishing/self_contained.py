@@ -230,7 +230,10 @@ def _init(publication: Publication, folders: _Folders) -> dict[str, Any]:
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         "network_mode": "none",
-        "environment": {"STACK_ADDRESS": f"{_HOST}:{_HTTPS_PORT}:{_HTTP_PORT}"},
+        "environment": {
+            "STACK_ADDRESS": f"{_HOST}:{_HTTPS_PORT}:{_HTTP_PORT}",
+            **{name: f"${{{name}:-}}" for name in sorted(FOLDER_VARIABLES)},
+        },
         "configs": [{"source": name, "target": f"/stack/incoming/{path}"} for name, path, _ in folders.configs],
         "volumes": [
             *(f"{source}:{target}" for source, target in _GIVEN.values()),

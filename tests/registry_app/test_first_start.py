@@ -8,6 +8,7 @@ import bcrypt
 import pytest
 from click.testing import CliRunner
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from registry_app import issuing
 from registry_app.cli.init_stack import command
@@ -111,6 +112,84 @@ def test_a_given_certificate_for_another_host_is_named(root):
     assert "other.example.org, not for registry.example.com" in result.output
 
 
+def given_pair(host="registry.example.com"):
+    """A certificate of somebody's own, and its key."""
+    now = dt.datetime.now(dt.UTC)
+    return issuing.issue(issuing.make_authority(now=now), [host], now=now)
+
+
+@pytest.mark.parametrize(("there", "missing"), [("fullchain.pem", "privkey.pem"), ("privkey.pem", "fullchain.pem")])
+@pytest.mark.parametrize("started_before", [False, True])
+def test_half_of_a_given_pair_is_kept_and_the_other_asked_for(root, there, missing, started_before):
+    """A key in CERTS_DIR may be the only copy that somebody has."""
+    if started_before:
+        init_stack(root)
+        for path in (root / "certs").iterdir():
+            path.unlink()
+    pair = given_pair()
+    half = {"fullchain.pem": pair.certificate_pem, "privkey.pem": pair.key_pem}[there]
+    (root / "certs" / there).write_bytes(half)
+    before = contents(root / "certs")
+    refused = init_stack(root)
+    assert refused.exit_code == 1
+    assert f"CERTS_DIR holds {there} and no {missing}" in refused.output
+    assert contents(root / "certs") == before
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (given_pair().key_pem, "privkey.pem in CERTS_DIR is not the key of fullchain.pem"),
+        (b"no key", "privkey.pem in CERTS_DIR can't be used"),
+        (
+            given_pair().key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"secret"),
+            ),
+            "has a passphrase",
+        ),
+    ],
+    ids=["another", "none", "encrypted"],
+)
+def test_a_given_key_that_does_not_fit_is_named(root, key, words):
+    """The log of nginx alone would say so."""
+    (root / "certs/fullchain.pem").write_bytes(given_pair().certificate_pem)
+    (root / "certs/privkey.pem").write_bytes(key)
+    refused = init_stack(root)
+    assert refused.exit_code == 1
+    assert words in refused.output
+    assert (root / "certs/privkey.pem").read_bytes() == key
+
+
+def test_a_given_file_that_is_no_certificate_is_named(root):
+    """By its name, with what to do."""
+    (root / "certs/fullchain.pem").write_bytes(b"no certificate")
+    (root / "certs/privkey.pem").write_bytes(given_pair().key_pem)
+    refused = init_stack(root)
+    assert refused.exit_code == 1
+    assert "fullchain.pem holds no certificate" in refused.output
+
+
+@pytest.mark.parametrize("lost", ["fullchain.pem", "privkey.pem"])
+def test_what_a_crash_left_of_our_own_pair_is_made_whole(root, lost):
+    """The key is written before the certificate; each appears whole."""
+    init_stack(root)
+    (root / "certs" / lost).unlink()
+    assert init_stack(root).exit_code == 0
+    assert issuing.is_pair(leaf(root), (root / "certs/privkey.pem").read_bytes())
+
+
+def test_a_renewal_that_was_cut_is_finished_whatever_env_says_by_then(root):
+    """The key was new, the certificate old, and SERVICE_DOMAIN is back to what it was."""
+    init_stack(root)
+    old = (root / "certs/fullchain.pem").read_bytes()
+    init_stack(root, host="192.0.2.7")
+    (root / "certs/fullchain.pem").write_bytes(old)
+    assert init_stack(root).exit_code == 0
+    assert issuing.is_pair(leaf(root), (root / "certs/privkey.pem").read_bytes())
+
+
 def test_users_that_were_given_are_kept(root):
     """No first user beside them."""
     (root / "secrets/htpasswd").write_text("alice:$2y$10$abc\n")
@@ -186,3 +265,20 @@ def test_a_first_user_who_could_never_log_in_is_refused_before_anything_is_writt
     assert refused.exit_code == 1
     assert "REGISTRY_ADMIN_USER" in refused.output
     assert contents(root) == before
+
+
+@pytest.mark.parametrize("name", ["STORAGE_DIR", "CERTS_DIR", "SECRETS_DIR"])
+@pytest.mark.parametrize("folder", ["./images", "../images", "."])
+def test_a_relative_folder_is_refused_before_anything_is_written(root, name, folder):
+    """Compose would start it in its cache of artifacts: an update would begin with an empty registry."""
+    before = contents(root)
+    refused = CliRunner().invoke(command, ["--host", "localhost", "--root", str(root)], env={name: folder})
+    assert refused.exit_code == 1
+    assert f"{name}={folder} would lie in a cache of Compose's" in refused.output
+    assert contents(root) == before
+
+
+def test_an_absolute_folder_is_taken(root):
+    """As documented."""
+    started = CliRunner().invoke(command, ["--host", "localhost", "--root", str(root)], env={"STORAGE_DIR": "/srv/a"})
+    assert started.exit_code == 0, started.output
