@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
 from stackgen.cli.options import examples
 from stackgen.cli.terminal import command_line, heading, say, warn
+from stackgen.distribution.addresses import is_loopback
 from stackgen.folder import StackFolder
 from stackgen.shell import shell_line, stackgen_line, way_to_stackgen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from stackgen.demo.running import Running
     from stackgen.settings import StackSettings
 
@@ -56,15 +60,29 @@ def _stack_in(folder: StackFolder) -> StackSettings:
         say(f"{folder.root}/ is a stack already, for {settings.external_url}")
         return settings
     founding.check_target(folder.root)
-    # Whoever must tell pip of another authority must tell the image's build of it as well.
-    ca = os.environ.get("PIP_CERT")
-    extra = (f"BUILD_EXTRA_CA={Path(ca).resolve()}",) if ca else ()
-    proposal = propose_settings(folder.root, gather_answers({}, extra))
+    proposal = propose_settings(folder.root, gather_answers({}, tuple(_for_the_build(os.environ))))
     settings = founding.make_stack(folder.root, founding.compose_env(proposal.settings))
     for note in proposal.notes:
         warn(note)
     say(f"made {folder.root}/, a stack for {settings.external_url}")
     return settings
+
+
+def _for_the_build(environ: Mapping[str, str]) -> Iterator[str]:
+    """Settings for the image's build: whoever must tell pip of a way out must tell the build of it as well."""
+    from stackgen.values import parse_proxy_url  # noqa: PLC0415
+
+    if authority := environ.get("PIP_CERT"):
+        yield f"BUILD_EXTRA_CA={Path(authority).resolve()}"
+    ways = {name: environ.get(name.lower()) or environ.get(name) for name in ("HTTP_PROXY", "HTTPS_PROXY")}
+    ways = {f"BUILD_{name}": way for name, way in (ways | {"PIP_INDEX_URL": environ.get("PIP_INDEX_URL")}).items()}
+    for setting, way in ways.items():
+        try:
+            # This machine's loopback is another one inside a build; with a password the image would tell it.
+            if way and not is_loopback(urlsplit(parse_proxy_url(way)).netloc):
+                yield f"{setting}={way}"
+        except ValueError:
+            continue
 
 
 def _tell(folder: StackFolder, settings: StackSettings, started: Running, *, with_docker: bool) -> None:

@@ -63,14 +63,9 @@ class Transport:
     def __init__(self, *, ca: Path | None = None, seconds: float = _SECONDS) -> None:
         self._ca = ca
         self._seconds = seconds
-        self._opener = urllib.request.OpenerDirector()
-        for handler in (
-            urllib.request.ProxyHandler(),
-            urllib.request.UnknownHandler(),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=_context(ca)),
-        ):
-            self._opener.add_handler(handler)
+        context = _context(ca)
+        self._opener = _opener(context, urllib.request.ProxyHandler())
+        self._near = _opener(context, urllib.request.ProxyHandler({}))
 
     def send(self, request: Request, *, limit: int = _BODY_LIMIT) -> Response:
         """The response to a request, redirects of GET and HEAD followed, with a body of at most `limit` bytes.
@@ -96,7 +91,9 @@ class Transport:
         if request.body is not None and not isinstance(request.body, bytes):
             wire.add_unredirected_header("Content-Length", str(request.length))
         try:
-            with self._opener.open(wire, timeout=self._seconds) as stream:
+            # As Docker and Compose do: a proxy of the environment is never asked for this machine itself.
+            opener = self._near if is_loopback(wire.host) else self._opener
+            with opener.open(wire, timeout=self._seconds) as stream:
                 body = stream.read(limit + 1)
         except urllib.error.URLError as error:
             raise self._failure(request, error.reason) from error
@@ -127,6 +124,18 @@ class Transport:
         if isinstance(reason, (ConnectionError, http.client.HTTPException, TimeoutError, ssl.SSLEOFError)):
             return LineCut(f"{host}: {str(reason) or type(reason).__name__}")
         return StackgenError(f"{host} can't be reached: {reason}", hint="is the address right, and the network up?")
+
+
+def _opener(context: ssl.SSLContext, proxies: urllib.request.ProxyHandler) -> urllib.request.OpenerDirector:
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        proxies,
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=context),
+    ):
+        opener.add_handler(handler)
+    return opener
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:

@@ -43,6 +43,19 @@ def test_what_is_pushed_under_a_tag_resolves_to_its_digest_and_reads_back(regist
     assert client.read_blob(ACME, Digest.of(b"{}"), size=2) == b"{}"
 
 
+def test_no_proxy_is_asked_for_this_machine_itself(registry, monkeypatch):
+    """As with docker and Compose: a proxy would look for `localhost` on its own side."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    digest = push_small_image(registry.client(), tag="near")
+    assert registry.client().resolve(parse_oci_address(f"oci://{registry.host}/acme/stack:near")) == digest
+    with pytest.raises(StackgenError, match=r"nothing listens|can't be reached"):
+        RegistryClient("registry.example.com", transport=Transport(), sleep=lambda _: None).resolve(
+            parse_oci_address("oci://registry.example.com/acme/stack:1")
+        )
+
+
 def test_an_unknown_tag_resolves_to_nothing(registry):
     """Not there is an answer of its own, no error."""
     assert registry.client().resolve(parse_oci_address(f"oci://{registry.host}/acme/stack:none")) is None
