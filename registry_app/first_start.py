@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _RENEW_BEFORE = dt.timedelta(days=30)
 _PUBLIC, _SHARED, _PRIVATE = 0o644, 0o640, 0o600
+# By group or everybody: this service may be the owner, nginx never is.
+_READ_BY_OTHERS = 0o044
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LONGEST_HOST = 253
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
@@ -107,7 +109,7 @@ def parse_host(text: str) -> str:
         raise FirstStartError(
             f"SERVICE_DOMAIN={text!r} is no host name: it has letters, digits, - and dots, as registry.example.com"
         )
-    return bare
+    return bare.lower()
 
 
 def copy_tree(source: Path, target: Path) -> int:
@@ -177,14 +179,24 @@ def _check_given(chain: Path, key: Path, host: str) -> None:
     leaf = _load(chain)
     try:
         fits = issuing.is_pair(leaf, key.read_bytes())
-    except (OSError, ValueError, TypeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no PEM key, or has a passphrase"
-        raise FirstStartError(f"{key.name} in CERTS_DIR can't be used: {reason} (uid and gid here: 10001)") from None
+    except PermissionError:
+        raise _unreadable(key) from None
+    except (ValueError, TypeError):
+        raise FirstStartError(f"{key.name} in CERTS_DIR is no PEM key, or has a passphrase") from None
+    if not key.stat().st_mode & _READ_BY_OTHERS:
+        raise _unreadable(key)
     if not fits:
         raise FirstStartError(f"{key.name} in CERTS_DIR is not the key of {chain.name}: put the pair there")
     if not issuing.covers(leaf, host):
         names = ", ".join(issuing.names_of(leaf)) or "no name"
         raise FirstStartError(f"the certificate given is for {names}, not for {host}: change SERVICE_DOMAIN or it")
+
+
+def _unreadable(key: Path) -> FirstStartError:
+    group = os.getgid()
+    return FirstStartError(
+        f"nginx may not read {key.name} in CERTS_DIR: it is of the group {group}: chgrp {group} and chmod g+r"
+    )
 
 
 def _load(path: Path) -> x509.Certificate:

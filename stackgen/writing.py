@@ -242,7 +242,11 @@ def _sync(path: Path) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Makes a file, or replaces one in one step, with its mode and owner; a crash leaves the old one."""
+    """Makes a file, or replaces one in one step, with its mode and owner; a crash leaves the old one.
+
+    A link stays one, to a file that may lie elsewhere.
+    """
+    path = path.resolve()
     before = path.stat() if path.exists() else None
     draft = path.with_name(path.name + ".tmp")
     _write_durably(draft, text.encode(), before.st_mode & 0o7777 if before else 0o644)

@@ -56,10 +56,14 @@ def source_of(folder: Path) -> str | None:
 
 def as_public_url(remote: str) -> str | None:
     """A git remote as an address that a browser opens; None for folders and other schemes."""
-    parts = urlsplit(remote)
-    if parts.scheme in {"http", "https"} and parts.hostname:
+    try:
+        parts = urlsplit(remote)
         port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}{parts.path.removesuffix('.git')}"
+    except ValueError:  # an impossible port or address, of which git itself says nothing before it is used
+        return None
+    if parts.scheme in {"http", "https"} and parts.hostname:
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"{parts.scheme}://{host}{port}{parts.path.removesuffix('.git')}"
     match = _SSH.fullmatch(remote)
     if match is None or remote.startswith((".", "/")) or (parts.scheme and parts.scheme != "ssh" and "@" not in remote):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 
 import bcrypt
 import pytest
@@ -140,7 +141,7 @@ def test_half_of_a_given_pair_is_kept_and_the_other_asked_for(root, there, missi
     ("key", "words"),
     [
         (given_pair().key_pem, "privkey.pem in CERTS_DIR is not the key of fullchain.pem"),
-        (b"no key", "privkey.pem in CERTS_DIR can't be used"),
+        (b"no key", "privkey.pem in CERTS_DIR is no PEM key"),
         (
             given_pair().key.private_bytes(
                 serialization.Encoding.PEM,
@@ -158,8 +159,21 @@ def test_a_given_key_that_does_not_fit_is_named(root, key, words):
     (root / "certs/privkey.pem").write_bytes(key)
     refused = init_stack(root)
     assert refused.exit_code == 1
-    assert words in refused.output
+    assert words in " ".join(refused.output.split())
     assert (root / "certs/privkey.pem").read_bytes() == key
+
+
+def test_a_given_key_that_nginx_may_not_read_is_named(root):
+    """Nginx runs as another user, of the same group."""
+    pair = given_pair()
+    (root / "certs/fullchain.pem").write_bytes(pair.certificate_pem)
+    (root / "certs/privkey.pem").write_bytes(pair.key_pem)
+    (root / "certs/privkey.pem").chmod(0o600)
+    refused = init_stack(root)
+    assert refused.exit_code == 1
+    assert f"chgrp {os.getgid()} and chmod g+r" in refused.output
+    (root / "certs/privkey.pem").chmod(0o640)
+    assert init_stack(root).exit_code == 0
 
 
 def test_a_given_file_that_is_no_certificate_is_named(root):
@@ -276,6 +290,12 @@ def test_a_relative_folder_is_refused_before_anything_is_written(root, name, fol
     assert refused.exit_code == 1
     assert f"{name}={folder} would lie in a cache of Compose's" in refused.output
     assert contents(root) == before
+
+
+def test_capitals_mean_the_same_host(root):
+    """A certificate for localhost is for the addresses of loopback, too."""
+    assert init_stack(root, host="LOCALHOST").exit_code == 0
+    assert issuing.covers(leaf(root), "127.0.0.1")
 
 
 def test_an_absolute_folder_is_taken(root):

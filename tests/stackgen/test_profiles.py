@@ -118,3 +118,13 @@ def test_a_compose_file_that_means_nothing_has_no_services(tmp_path, text):
     folder = StackFolder(tmp_path)
     folder.compose.write_text(text)
     assert services_of(folder, "observability") == []
+
+
+def test_a_linked_env_stays_a_link(stackgen, folder, tmp_path):
+    """Settings may lie in a repository of their own: what is switched on is written there."""
+    kept = tmp_path / "kept.env"
+    folder.env.rename(kept)
+    folder.env.symlink_to(kept)
+    stackgen("enable", "observability", folder.root)
+    assert folder.env.is_symlink()
+    assert "COMPOSE_PROFILES=observability\n" in kept.read_text()
