@@ -56,10 +56,10 @@ def why_unreadable(path: Path) -> str | None:
 def obstacle(place: Path) -> str:
     """Whose a file or folder is, who we are, and the command that mends it."""
     try:
-        text = _belongs(place)
+        text, owner = _belongs(place), place.stat().st_uid
     except OSError as error:
         return f"{place}: {error.strerror}"
-    if place.stat().st_uid == os.geteuid():
+    if owner == os.geteuid():
         return f"{text}: run `chmod u+rwX {place}`"
     return f"{text}: run `registry adopt --owner {os.geteuid()}:{os.getegid()}` as root, once"
 

@@ -46,15 +46,24 @@ def survey(layout: Layout, *, folders: int | None = None, breadth: int | None = 
             return
         folder = waiting.popleft()
         if not may(folder, ENTER):
-            yield Hindrance(text=obstacle(folder), is_link=False)
+            yield from _barred(folder, ENTER)
             continue
         for entry in _entries(folder, breadth):
             if entry.is_symlink():
                 yield detour(Path(entry.path))
             elif entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))
-            elif not may(entry.path, _wanted(layout, folder, entry.name)):
-                yield Hindrance(text=obstacle(Path(entry.path)), is_link=False)
+            else:
+                yield from _barred(Path(entry.path), _wanted(layout, folder, entry.name))
+
+
+def _barred(place: Path, wanted: int) -> Iterator[Hindrance]:
+    """Why a place can't be used, if so. What is gone bars nobody: a service that takes pushes removes files."""
+    if may(place, wanted):
+        return
+    text = obstacle(place)
+    if os.path.lexists(place) and not may(place, wanted):
+        yield Hindrance(text=text, is_link=False)
 
 
 def detour(link: Path) -> Hindrance:
