@@ -28,11 +28,8 @@ def storage_or_exit(settings: RegistrySettings) -> Iterator[Storage]:
     Root acts as the user that serves the store, who could not use what root makes.
     """
     root = settings.storage.root
-    if not root.is_dir():
-        click.echo(f"error: there is no storage folder {root}", err=True)
-        raise SystemExit(1)
     try:
-        with _acting_as_owner(root):
+        with acting_as_owner(root):
             yield open_storage(root, reserve_bytes=settings.storage.reserve)
     except RegistryError as error:
         click.echo(f"error: {error.message}", err=True)
@@ -52,10 +49,13 @@ def _hint(error: OSError, place: Path) -> str:
 
 
 @contextmanager
-def _acting_as_owner(root: Path) -> Iterator[None]:
-    """Takes the rights of whoever opened the store first, where root asks; ends the command where it may not."""
-    owner = _owner(root) if os.geteuid() == 0 else None
-    if owner is None or owner.st_uid == 0:
+def acting_as_owner(root: Path) -> Iterator[None]:
+    """Takes the rights of whoever serves the store, or will, where root asks; ends the command where it may not."""
+    if not root.is_dir():
+        click.echo(f"error: there is no storage folder {root}", err=True)
+        raise SystemExit(1)
+    owner = _owner(root)
+    if os.geteuid() != 0 or owner.st_uid == 0:
         yield
         return
     group = os.getegid()
@@ -74,8 +74,8 @@ def _acting_as_owner(root: Path) -> Iterator[None]:
         os.setegid(group)
 
 
-def _owner(root: Path) -> os.stat_result | None:
+def _owner(root: Path) -> os.stat_result:
     try:
         return Layout(root).locks.stat()
-    except OSError:  # nobody served it before
-        return None
+    except OSError:  # nobody served it before: whose folder it is will
+        return root.stat()

@@ -8,6 +8,7 @@ import click
 
 from registry_app.administration import recorded
 from registry_app.cli.configured import configuration_argument, settings_or_exit
+from registry_app.cli.opened import acting_as_owner
 from registry_app.cli.output import tell
 from registry_app.storage.layout import Layout
 
@@ -30,7 +31,10 @@ def command(state: str, config: str | None) -> None:
     marker = Layout(settings.storage.root).read_only
     try:
         if state != "status":
-            with recorded(settings.audit_log, "read-only", subject=state):
+            with (
+                acting_as_owner(settings.storage.root),
+                recorded(settings.audit_log, "read-only", subject=state),
+            ):
                 _switch(marker, state)
     except OSError as error:
         click.echo(f"read-only: {marker}: {error.strerror}", err=True)
@@ -41,7 +45,7 @@ def command(state: str, config: str | None) -> None:
 
 def _switch(marker: Path, state: str) -> None:
     if state == "on":
-        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.parent.mkdir(exist_ok=True)
         marker.touch()
     else:
         marker.unlink(missing_ok=True)

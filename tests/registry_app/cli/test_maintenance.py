@@ -148,6 +148,22 @@ def test_root_acts_as_the_user_who_serves_the_store(words):
         assert os.geteuid() == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("words", [("check",), ("garbage-collect",), ("scrub",), ("reindex",), ("read-only", "on")])
+def test_root_acts_before_the_first_start_as_the_user_whose_folder_it_is(words):
+    """Else the service would find folders of root's in a store that was made, or adopted, for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "data")
+        root.mkdir()
+        for path in (Path(folder), root):
+            os.chown(path, 10001, 10001)
+        more = f"stackgen: {{audit_log: {root}/audit.log}}"
+        config = Path(folder, "config.yml")
+        config.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\n{more}\n")
+        assert registry(*words, str(config)).exit_code == 0
+        assert {path.stat().st_uid for path in root.rglob("*")} == {10001}
+
+
 def test_what_people_do_to_a_registry_is_in_its_audit_log(tmp_path, storage, config):
     """Before it begins, and how it ended; what only looks is not."""
     Path(config).write_text(Path(config).read_text().replace("reserve: 0", f"reserve: 0, audit_log: {tmp_path}/a.log"))
