@@ -15,7 +15,7 @@ from registry_app.metrics.certificates import CertificateProbe
 from registry_app.metrics.exposition import Exposition
 from registry_app.metrics.recent import Recent
 from registry_app.metrics.recording import Recorder
-from registry_app.metrics.slow_counts import remembered
+from registry_app.metrics.slow_counts import SlowCount
 from registry_app.metrics.traffic import Traffic
 from registry_app.storage.counting import count_uploads
 
@@ -85,11 +85,11 @@ def _storage_sources(settings: RegistrySettings, storage: Storage) -> dict[str, 
         ),
         "counts of the store": sources.numbers(
             {
-                "registry_upload_sessions": remembered(lambda: count_uploads(storage.layout)),
+                "registry_upload_sessions": SlowCount(lambda: count_uploads(storage.layout)),
                 "registry_quarantined_blobs": lambda: len(quarantined(storage)),
             }
         ),
-        "index": sources.index(storage.index.state, remembered(storage.index.count)),
+        "index": sources.index(storage.index.state, SlowCount(storage.index.count)),
         "size of the index": sources.numbers({"registry_index_size_bytes": lambda: storage.index.size}),
         "maintenance": sources.maintenance(
             {task: storage.layout.run(task) for task in ("gc", "scrub")},

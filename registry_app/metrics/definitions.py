@@ -130,7 +130,10 @@ _TRAFFIC = (
         "the size that was asked for, not what went out.",
         outcome=("ok", "interrupted"),
     ),
-    _read("registry_upload_sessions", "Blob uploads begun and not yet ended."),
+    _read(
+        "registry_upload_sessions",
+        "Blob uploads begun and not yet ended, as counted within the last minutes; absent until the first count is done.",
+    ),
 )
 _ACCESS = (
     _counted(

@@ -1,10 +1,15 @@
-"""Numbers that take a walk to find out: walked for once a minute at most, however often they are asked for."""
+"""Numbers that take a walk to find out: walked for once a minute at most, and not while a scrape waits.
+
+On a large store whose disk is slow a walk takes minutes. A scrape has ten seconds for everything: one that waited would
+fail, and people would be told that the registry does not answer.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,21 +18,44 @@ T = TypeVar("T")
 WALKED_AGAIN_AFTER = 60.0
 WALK_TIMES = 20
 """And not again before so many times as long as the last walk took."""
+WAITED_FOR = 1.0
+"""Seconds. Most walks take less, and what they find is told at once."""
 
 
-def remembered(count: Callable[[], T], *, clock: Callable[[], float] = time.monotonic) -> Callable[[], T]:
-    """The same number or numbers, some time old at most."""
-    lock = threading.Lock()
-    known: T | None = None
-    due = float("-inf")
+class SlowCount(Generic[T]):
+    """Called, it gives the same number or numbers, some time old at most."""
 
-    def recall() -> T:
-        nonlocal known, due
-        with lock:
-            if known is None or clock() >= due:
-                begun = clock()
-                known = count()
-                due = clock() + max(WALKED_AGAIN_AFTER, WALK_TIMES * (clock() - begun))
-            return known
+    def __init__(
+        self, count: Callable[[], T], *, clock: Callable[[], float] = time.monotonic, patience: float = WAITED_FOR
+    ) -> None:
+        self._count = count
+        self._clock = clock
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._due = float("-inf")
+        self._last: Future[T] | None = None
+        self._under_way: Future[T] | None = None
 
-    return recall
+    def __call__(self) -> T | None:
+        """What the last walk found, None before the end of the first. Raises what the last walk failed with."""
+        with self._lock:
+            if self._under_way is None and self._clock() >= self._due:
+                self._under_way = Future()
+                threading.Thread(target=self._walk, args=(self._under_way,), name="slow count", daemon=True).start()
+            told, awaited = self._last, self._under_way
+        if awaited is not None and wait([awaited], timeout=self._patience).done:
+            told = awaited
+        return None if told is None else told.result()
+
+    def _walk(self, result: Future[T]) -> None:
+        begun = self._clock()
+        due = begun  # what failed is tried again by whoever asks next
+        try:
+            found = self._count()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who ask
+            result.set_exception(error)
+        else:
+            result.set_result(found)
+            due = self._clock() + max(WALKED_AGAIN_AFTER, WALK_TIMES * (self._clock() - begun))
+        with self._lock:
+            self._last, self._under_way, self._due = result, None, due

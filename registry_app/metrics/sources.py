@@ -66,28 +66,31 @@ def states(checks: Mapping[str, Callable[[], str | None]]) -> Source:
     return read
 
 
-def numbers(counts: Mapping[str, Callable[[], float]]) -> Source:
-    """Plain numbers; the key is the metric's name."""
+def numbers(counts: Mapping[str, Callable[[], float | None]]) -> Source:
+    """Plain numbers; the key is the metric's name, and None is what nobody knows yet."""
 
     def read() -> Iterator[Observation]:
         for name, count in counts.items():
-            yield Observation(name, count())
+            if (found := count()) is not None:
+                yield Observation(name, found)
 
     return read
 
 
-def index(read_state: Callable[[], IndexState], count: Callable[[], tuple[int, int]]) -> Source:
-    """How the index stands; `count` gives how many manifests it knows, and how many of them are referrers."""
+def index(read_state: Callable[[], IndexState], count: Callable[[], tuple[int, int] | None]) -> Source:
+    """How the index stands; `count` gives how many manifests it knows and how many of them are referrers, if known."""
 
     def read() -> Iterator[Observation]:
-        state, (manifests, referrers) = read_state(), count()
+        state, known = read_state(), count()
         yield Observation("registry_index_complete", 0 if state.dirty or state.trouble else 1)
         if state.reconciled:
             yield Observation("registry_index_reconciled_timestamp_seconds", state.reconciled)
             yield Observation("registry_index_reconciliation_duration_seconds", state.seconds)
             yield Observation("registry_index_repositories", state.repositories)
-        yield Observation("registry_index_manifests", manifests)
-        yield Observation("registry_index_referrers", referrers)
+        if known is not None:
+            manifests, referrers = known
+            yield Observation("registry_index_manifests", manifests)
+            yield Observation("registry_index_referrers", referrers)
 
     return read
 
