@@ -106,7 +106,7 @@ def _stat(sheet, box, panel, source) -> bool:
         frame.text(
             (number + 0.5) * share,
             0.42,
-            f"{panel['targets'][number]['legendFormat']}\n{cell.text}" if named else cell.text,
+            f"{panels.name_of(panel, results, number)}\n{cell.text}" if named else cell.text,
             color="white" if filled else colour,
             fontsize=12 if named or len(cell.text) >= 10 else 20,
             ha="center",

@@ -115,10 +115,15 @@ def shown(value: float | str, options: dict[str, Any]) -> Cell:
 
 def stat(panel: dict[str, Any], results: list[dict[str, Any]], target: int = 0) -> Cell:
     """The big word or number of a stat panel, or of one of its targets where it has several."""
-    options = options_of(panel, panel["targets"][target]["legendFormat"])
+    options = options_of(panel, name_of(panel, results, target))
     if not results:
         return Cell(options["noValue"])
     return shown(float(results[-1]["value"][1]), options)
+
+
+def name_of(panel: dict[str, Any], results: list[dict[str, Any]], target: int = 0) -> str:
+    """What stands beside that word or number, where names are shown."""
+    return legend(panel["targets"][target]["legendFormat"], results[-1]["metric"] if results else {})
 
 
 def table(panel: dict[str, Any], results: dict[str, list[dict[str, Any]]]) -> Table:

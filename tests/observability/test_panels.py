@@ -62,6 +62,8 @@ def test_a_stat_has_the_word_and_the_colour_of_what_it_shows():
     assert stat(panel("Registry"), [instant(0)]) == Cell("DOWN", "red")
     assert stat(panel("Free space"), [instant(0.15)]) == Cell("15%", "orange")
     assert stat(panel("Last collection"), []) == Cell("not yet")
+    for state, colour in (("in time", "green"), ("overdue", "orange")):
+        assert stat(panel("Last collection"), [instant(7300, state=state)]) == Cell("2 hours", colour)
 
 
 def test_firing_alerts_are_red_only_where_one_is_critical():

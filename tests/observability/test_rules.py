@@ -175,6 +175,34 @@ def test_promtool_drives_the_alerts(promtool):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_last_collection_is_judged_by_the_interval_of_this_stack(promtool, tmp_path):
+    """Three days are in time where a week was asked for, three hours are not where an hour was."""
+    (asked,) = [
+        panel["targets"][0]["expr"] for panel in panels(ROOT / "grafana/dashboards/overview.json")
+        if panel["title"] == "Last collection"
+    ]  # fmt: skip
+    hours = {(168, 72): "in time", (24, 47): "in time", (24, 49): "overdue", (1, 3): "overdue", (None, 900): "in time"}
+    cases = []
+    for (interval, ago), state in hours.items():
+        told = {"registry_maintenance_last_run_timestamp_seconds": 0}
+        if interval is not None:
+            told["registry_maintenance_interval_seconds"] = interval * 3600
+        found = [{"labels": f'{{task="gc", state="{state}"}}', "value": ago * 3600}]
+        cases.append(
+            {
+                "interval": "1h",
+                "input_series": [
+                    {"series": f'{name}{{task="gc"}}', "values": f"{value}x{ago}"} for name, value in told.items()
+                ],
+                "promql_expr_test": [{"expr": asked, "eval_time": f"{ago}h", "exp_samples": found}],
+            }
+        )
+    file = tmp_path / "collection.test.yml"
+    file.write_text(yaml.safe_dump({"tests": cases}))
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 def test_dashboards_fit_the_schema_of_the_pinned_grafana(tmp_path):
     """Grafana publishes the types of its own JSON; every key and value of ours is one of theirs."""
