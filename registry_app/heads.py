@@ -46,10 +46,11 @@ def head_has_come(conn: Connection, cfg: Any) -> bool:
         if piece is None:
             return False
         if not piece:
-            return True
+            break
         buffer.seek(len(head))
         buffer.write(piece)
         head += piece
+    conn.sock.head = head
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from gunicorn.http.errors import (
@@ -36,6 +37,8 @@ _TOLD: dict[type[Exception], tuple[ErrorCode, str | None]] = {
     InvalidHeaderName: (ErrorCode.BAD_REQUEST, "the name of a header is malformed"),
     ObsoleteFolding: (ErrorCode.BAD_REQUEST, "a header goes over more than one line"),
 }
+# As the gate wants it.
+_REQUEST_ID = re.compile(rb"\r\nX-Request-Id:[ \t]*([A-Za-z0-9._-]{8,64})[ \t]*\r\n", re.IGNORECASE)
 _OURS = (InvalidResponseHeader, InvalidResponseHeaderName)
 
 
@@ -45,6 +48,12 @@ def refusal_of(error: Exception) -> RegistryError | None:
         return None
     code, message = _TOLD.get(type(error), (ErrorCode.BAD_REQUEST, None))
     return RegistryError(code, message=message)
+
+
+def given_id(head: bytes) -> str | None:
+    """The id that a gateway gave what is no request, by which the gateway's own line in the log is found."""
+    found = _REQUEST_ID.search(head)
+    return found[1].decode() if found else None
 
 
 def answer_of(error: RegistryError, request_id: str) -> bytes:

@@ -42,6 +42,8 @@ class Patience(_Socket):
     """Blocks for `patience` seconds where a socket would block for ever; mixed into the two kinds of sockets."""
 
     patience: ClassVar[float | None] = None
+    head: bytes = b""
+    """What came of the last request's head, as far as it was looked at: for whoever answers what is no request."""
     _held: bytes | None = None
 
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the signature of socket.socket

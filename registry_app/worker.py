@@ -25,7 +25,7 @@ from registry_app.errors import ErrorCode, RegistryError
 from registry_app.heads import head_has_come
 from registry_app.http.gate import new_request_id
 from registry_app.leading import PATIENCE, Leading
-from registry_app.refusals import answer_of, refusal_of
+from registry_app.refusals import answer_of, given_id, refusal_of
 from registry_app.request_body import AwaitedBody, LengthBody
 from registry_app.sockets import Patience, PatientSocket
 
@@ -177,7 +177,7 @@ class RegistryWorker(ThreadWorker):
         if isinstance(exc, ssl.SSLError):
             super().handle_error(None, client, addr, exc)
             return
-        refusal, request_id = refusal_of(exc), new_request_id()
+        refusal, request_id = refusal_of(exc), given_id(client.head) or new_request_id()
         known = {"request_id": request_id}
         if refusal is not None:
             self.app.count_refusal(refusal.code.status)

@@ -36,12 +36,18 @@ ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory):
-    """A registry with one blob behind the rendered nginx."""
-    folder = tmp_path_factory.mktemp("ids")
+def registry(tmp_path_factory):
+    """A registry with one blob."""
     config = {"stackgen": {"workers": 1, "accel_redirect": "/_blobs/", "trusted_proxies": ["127.0.0.0/8"]}}
-    with start_registry(folder, config=config) as registry, rendered_nginx(registry, folder / "nginx") as nginx:
-        assert registry.request("POST", f"/v2/a/blobs/uploads/?digest={digest(EMPTY)}", body=EMPTY).status == 201
+    with start_registry(tmp_path_factory.mktemp("ids"), config=config) as running:
+        assert running.request("POST", f"/v2/a/blobs/uploads/?digest={digest(EMPTY)}", body=EMPTY).status == 201
+        yield running
+
+
+@pytest.fixture(scope="module")
+def front(registry, tmp_path_factory):
+    """The rendered nginx before it."""
+    with rendered_nginx(registry, tmp_path_factory.mktemp("front") / "nginx") as nginx:
         yield nginx
 
 
@@ -59,6 +65,14 @@ def ask(front, way, sent):
     return received.partition(b"\r\n\r\n")[0].decode().split("\r\n")
 
 
+# What nginx passes on, and the registry's server takes for no request.
+REFUSED = {
+    "an address too long": (head("GET", "/v2/" + "x" * 5000), 414),
+    "too many headers": (head("GET", "/v2/", *[f"X-{number}: 1" for number in range(150)]), 431),
+    "another method": (head("A" * 30, "/v2/"), 400),
+}
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 def test_every_answer_has_one_id_that_the_log_knows(front, name):
     """In its own words and in the registry's alike; what a client claims is no id."""
@@ -71,3 +85,19 @@ def test_every_answer_has_one_id_that_the_log_knows(front, name):
         assert time.monotonic() < end, (request_id, logged)
         time.sleep(0.02)
     assert logged[request_id] == str(status)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_registry_takes_for_no_request_has_the_id_of_nginx(front, registry, name):
+    """The client's answer, nginx's line and the registry's warning: one id through all three."""
+    sent, status = REFUSED[name]
+    first, *lines = ask(front, "tls", sent)
+    assert first.split()[1] == str(status)
+    (request_id,) = [line.partition(": ")[2] for line in lines if line.lower().startswith("x-request-id:")]
+    end = time.monotonic() + 5
+    while request_id not in registry.log.read_text():
+        assert time.monotonic() < end, registry.log.read_text()[-500:]
+        time.sleep(0.02)
+    assert [
+        line for line in registry.log.read_text().splitlines() if request_id in line and "refused a request" in line
+    ]
