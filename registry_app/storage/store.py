@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from registry_app.errors import RegistryError
 from registry_app.storage.blobs import Blobs, Contents
 from registry_app.storage.epochs import Epochs
 from registry_app.storage.failures import failures_told
@@ -82,6 +83,14 @@ class Storage:
 
     def why_unwritable(self) -> str | None:
         """Why pushes can't be taken, for people; None if they can."""
+        try:
+            return self._why_unwritable()
+        except OSError as error:  # a disk that is away, or that reads nothing
+            return f"the storage folder can't be used: {error.strerror}: {error.filename or self.layout.root}"
+        except RegistryError as error:
+            return f"the storage folder can't be used: {error.message}"
+
+    def _why_unwritable(self) -> str | None:
         for hindrance in survey(self.layout, folders=_LOOKED_INTO, breadth=_LOOKED_AT):
             if not hindrance.is_link:
                 return f"the storage folder can't be used: {hindrance}"
