@@ -132,7 +132,7 @@ _TRAFFIC = (
     ),
     _read(
         "registry_upload_sessions",
-        "Blob uploads begun and not yet ended, as counted within the last minutes; absent until the first count is done.",
+        "Blob uploads begun and not yet ended, as counted minutes ago at most; absent until the first count is done.",
     ),
 )
 _ACCESS = (
