@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -49,13 +50,12 @@ class SlowCount(Generic[T]):
 
     def _walk(self, result: Future[T]) -> None:
         begun = self._clock()
-        due = begun  # what failed is tried again by whoever asks next
         try:
-            found = self._count()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who ask
-            result.set_exception(error)
-        else:
-            result.set_result(found)
+            settle: Callable[[], None] = partial(result.set_result, self._count())
             due = self._clock() + max(WALKED_AGAIN_AFTER, WALK_TIMES * (self._clock() - begun))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who ask
+            settle = partial(result.set_exception, error)
+            due = begun  # tried again by whoever asks next
         with self._lock:
             self._last, self._under_way, self._due = result, None, due
+            settle()
