@@ -10,7 +10,8 @@ from registry_app.auth.authentication import Authenticator
 from registry_app.auth.authorization import Authorizer
 from registry_app.auth.htpasswd import Users, parse_htpasswd
 from registry_app.auth.policy import ANYONE_EVERYTHING, EVERY_USER_EVERYTHING, NOBODY
-from registry_app.auth.verification import Verifier, places_among
+from registry_app.auth.strangers import Places
+from registry_app.auth.verification import Verifier
 from registry_app.auth.watched import WatchedFile
 from registry_app.leading import give_way
 
@@ -56,7 +57,7 @@ def build_access(
             users.current,
             users.latest,
             shared=logins,
-            places=places_among(settings.threads),
+            places=Places.among(settings.threads),
             before_waiting=give_way,
             on_lookup=remembered,
         ),

@@ -248,7 +248,7 @@ class StackSettings(BaseModel):
         remedy="write a number between 1 and 64",
     )
     registry_threads: int = variable(
-        32,
+        64,
         REGISTRY,
         "Requests that each process serves at a time.",
         ge=2,

@@ -6,6 +6,7 @@ check, so it is not told: names that exist have no better place than others, or 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from registry_app.auth.joining import JoinedChecks
@@ -19,6 +20,27 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+MOST_SPRAYED = 8
+"""What stands in a spray's queue is guesses, nearly all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many attempts may wait in one process, each in a thread: in calm times, in a spray, for others' checks."""
+
+    calm: int
+    sprayed: int
+    joining: int
+
+    @classmethod
+    def among(cls, threads: int) -> Places:
+        """So many that a team which comes all at once after a start finds room; a quarter of the threads goes on.
+
+        Most of a team's clients come with the password of one robot, and join its check.
+        """
+        sprayed = max(1, min(MOST_SPRAYED, threads // 8))
+        return cls(calm=max(1, threads * 3 // 16), sprayed=sprayed, joining=max(1, threads * 7 // 16 - 1))
+
 
 class Strangers:
     """The queue of unproven attempts of one worker.
@@ -28,18 +50,18 @@ class Strangers:
     does not keep them out.
     """
 
-    def __init__(self, shared: SharedLogins, failures: Failures, *, places: int, clock: Callable[[], float]) -> None:
+    def __init__(self, shared: SharedLogins, failures: Failures, *, places: Places, clock: Callable[[], float]) -> None:
         self._turned_away = shared.turned_away
         self._failures = failures
         self._clock = clock
-        self._calm = Lane("logins", Clerk(Priority.LOW), places=places)
+        self._calm = Lane("logins", Clerk(Priority.LOW), places=places.calm)
         self._sprayed = Lane(
             "logins-sprayed",
             Clerk(Priority.IDLE, shared.turn),
             Clerk(Priority.LOW, shared.short_turn, least_returns=1),
-            places=places,
+            places=places.sprayed,
         )
-        self._joined = JoinedChecks(places=2 * places - 1)
+        self._joined = JoinedChecks(places=places.joining)
 
     def run(self, check: Callable[[], Result], standing: Standing, *, claim: bytes, joined_by: Hashable) -> Result:
         """What `check` gives, once for all who ask with the same `joined_by`. Raises LaneFullError.

@@ -16,7 +16,7 @@ from registry_app.auth.htpasswd import LONGEST_PASSWORD, StoredHash, Users
 from registry_app.auth.joining import JoinedChecks
 from registry_app.auth.lane import Clerk, Lane, LaneFullError, Rank
 from registry_app.auth.shared import FINGERPRINT, SharedLogins
-from registry_app.auth.strangers import Strangers
+from registry_app.auth.strangers import Places, Strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,18 +26,8 @@ if TYPE_CHECKING:
 FRESH = 300.0
 """Seconds after its last use for which a verified credential needs no check."""
 REMEMBERED = 4096
-PLACES = 8
-"""Unproven attempts that may wait in a lane, in each process, where it has threads enough."""
 COME_BACK = 1
 """Seconds after which one that was not looked at should try again."""
-
-
-def places_among(threads: int) -> int:
-    """Unproven attempts that may wait in a lane of a process with so many threads.
-
-    There are two such lanes, and nearly twice as many may join a check under way: half of the threads go on.
-    """
-    return max(1, min(PLACES, threads // 8))
 
 
 class TooManyAttemptsError(Exception):
@@ -114,7 +104,7 @@ class Verifier:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         shared: SharedLogins | None = None,
-        places: int = PLACES,
+        places: Places | None = None,
         on_lookup: Callable[[bool], None] = lambda _: None,
         before_waiting: Callable[[], None] = lambda: None,
     ) -> None:
@@ -129,7 +119,7 @@ class Verifier:
         self._failures = Failures()
         self._proven = Lane("logins-proven", Clerk(), places=64)
         self._joined_proven = JoinedChecks(places=64)
-        self._strangers = Strangers(shared, self._failures, places=places, clock=clock)
+        self._strangers = Strangers(shared, self._failures, places=places or Places.among(64), clock=clock)
 
     def knows(self, user: str) -> bool:
         """Whether there is such a user. For the audit log; never for an answer."""

@@ -43,7 +43,7 @@ GOOD = {
     "REGISTRY_USER": ["10001:10001", "1000:1000"],
     "CONFIGS_DIR": ["./config", "conf/registry", "/etc/registry"],
     "REGISTRY_WORKERS": ["1", "4"],
-    "REGISTRY_THREADS": ["2", "64"],
+    "REGISTRY_THREADS": ["2", "200"],
     "SPARSE_INDEXES": ["true", "false"],
     "LOG_LEVEL": ["debug", "info", "warn", "error"],
     "LOG_FORMAT": ["json", "text"],

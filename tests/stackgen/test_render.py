@@ -192,6 +192,14 @@ def test_profiles_are_switched_in_the_settings_file(stackgen, folder):
     assert "there is no profile" in stackgen("enable", "nonsense", folder.root, code=1).stderr
 
 
+def test_a_container_may_have_the_threads_that_it_is_told_to_have(stackgen, folder):
+    """Eight processes of 512 threads each do not stop at a bound meant for two."""
+    add(folder, "REGISTRY_WORKERS=8\nREGISTRY_THREADS=512")
+    stackgen("render", folder.root)
+    compose = yaml.safe_load((folder.root / "compose.yaml").read_text())
+    assert compose["services"]["registry"]["deploy"]["resources"]["limits"]["pids"] > 8 * 512
+
+
 def test_a_strict_umask_does_not_lock_the_containers_out(stackgen, tmp_path):
     """Rendered folders are for containers of other users to read; secrets stay closed."""
     before = os.umask(0o077)

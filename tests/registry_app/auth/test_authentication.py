@@ -21,7 +21,8 @@ from registry_app.auth.identity import ANONYMOUS, Action
 from registry_app.auth.lane import Rank
 from registry_app.auth.policy import EVERY_USER_EVERYTHING, Rule, Rules
 from registry_app.auth.shared import SharedLogins
-from registry_app.auth.verification import FRESH, PLACES, TooManyAttemptsError, Verifier, places_among
+from registry_app.auth.strangers import Places
+from registry_app.auth.verification import FRESH, TooManyAttemptsError, Verifier
 from registry_app.errors import ErrorCode, RegistryError
 
 CHEAP = 4
@@ -277,7 +278,7 @@ def test_guesses_take_a_part_of_the_threads_whatever_they_guess(house, monkeypat
     gate = threading.Event()
     monkeypatch.setattr(bcrypt, "checkpw", lambda _password, _stored: gate.wait(20) and False)
     verifier = Verifier(
-        lambda: parse_htpasswd(house.text), lambda: parse_htpasswd(house.text), places=places_among(threads)
+        lambda: parse_htpasswd(house.text), lambda: parse_htpasswd(house.text), places=Places.among(threads)
     )
 
     def guess(number):
@@ -291,7 +292,7 @@ def test_guesses_take_a_part_of_the_threads_whatever_they_guess(house, monkeypat
         for one in guesses[40:] if sprayed else guesses[:40]:
             one.start()
     end = time.monotonic() + 10
-    most = max(3, threads // 2) + 3  # each of the three clerks has a check in hand besides
+    most = max(3, threads * 3 // 4) + 3  # each of the three clerks has a check in hand besides
     while (held := sum(one.is_alive() for one in guesses)) > most and time.monotonic() < end:
         time.sleep(0.02)
     gate.set()
@@ -321,7 +322,8 @@ def test_a_client_known_to_one_worker_waits_behind_no_stranger_in_another(two_wo
         return gate.wait(10)
 
     strangers = [
-        threading.Thread(target=second.verifier._strangers._calm.run, args=(block, Rank())) for _ in range(PLACES)
+        threading.Thread(target=second.verifier._strangers._calm.run, args=(block, Rank()))
+        for _ in range(Places.among(64).calm)
     ]
     for stranger in strangers:
         stranger.start()

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import bcrypt
 import pytest
 
-from registry_app.auth import verification
 from registry_app.auth.authentication import Authenticator
+from registry_app.auth.basic import Credentials
 from registry_app.auth.htpasswd import hash_password, parse_htpasswd, with_user
 from registry_app.auth.joining import JoinedChecks
 from registry_app.auth.lane import LaneFullError
+from registry_app.auth.strangers import Places
 from registry_app.auth.verification import Verifier
 
 
@@ -81,11 +82,30 @@ def test_many_clients_of_one_user_are_all_let_in_at_once_after_a_start(monkeypat
         return real(password, stored)
 
     monkeypatch.setattr(bcrypt, "checkpw", slow)
-    many = 2 * verification.PLACES
+    many = Places.among(64).joining + 1
     with ThreadPoolExecutor(many) as pool:
         found = list(pool.map(lambda _: authenticator.authenticate(header, address="192.0.2.1").name, range(many)))
     assert found == ["ci"] * many
     assert len(calls) == 1
+
+
+def test_a_team_that_comes_at_once_is_let_in():
+    """After a restart nobody is known: dozens of clients of one robot and a dozen people, all in the same moment."""
+    people = [f"person{number}" for number in range(10)]
+    text = b""
+    for user in ("robot", *people):
+        text = with_user(text, user, hash_password(b"right", 8))
+    users = parse_htpasswd(text)
+    verifier = Verifier(lambda: users, lambda: users, places=Places.among(64))
+    clients = ["robot"] * 28 + people
+    together = threading.Barrier(len(clients))
+
+    def log_in(user):
+        together.wait(10)
+        return verifier.verify(Credentials(user, b"right"), address="192.0.2.1")
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        assert all(pool.map(log_in, clients))
 
 
 def wait_until(condition):
