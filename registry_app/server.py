@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import resource
 import secrets
 import socket
+import tempfile
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,9 +24,12 @@ from registry_app.logs import logging_configuration
 from registry_app.maintenance_process import start_maintenance
 from registry_app.metrics.sharing import open_shared_folder
 from registry_app.preflight import find_worries
+from registry_app.storage.layout import Layout
 from registry_app.tls import ContextKeeper
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gunicorn.workers.base import Worker
 
     from registry_app.app import Service
@@ -54,12 +59,22 @@ def serve(settings: RegistrySettings) -> None:
         if address is not None and (why := why_not_bindable(address)) is not None:
             raise PortTakenError(f"{key}: {bind_text(address)}: {why}")
     load_before_forks(settings)
+    settle_temporary_files(settings.storage.root)
     # A core dump would hold the passwords of clients.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Each connection is an open file: with the 1,024 of a shell a worker would have none left for what it serves.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     RegistryServer(settings).run()
+
+
+def settle_temporary_files(root: Path) -> None:
+    """Lets temporary files lie in memory, else in the store, where a read-only container has no other place for them."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        memory = "/dev/shm"  # noqa: S108 - each file in it has a name of its own
+        tempfile.tempdir = memory if os.access(memory, os.W_OK) else str(Layout(root).own)
 
 
 def why_not_bindable(address: Address) -> str | None:
