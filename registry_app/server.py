@@ -69,7 +69,7 @@ def serve(settings: RegistrySettings) -> None:
 
 
 def settle_temporary_files(root: Path) -> None:
-    """Lets temporary files lie in memory, else in the store, where a read-only container has no other place for them."""
+    """Lets temporary files lie in memory, else in the store, where a read-only container has no other place."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError:

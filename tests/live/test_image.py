@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 
 import pytest
 
@@ -31,10 +30,7 @@ def test_the_build_context_gives_an_image_by_itself(stack, docker):
     container = docker("run", "--detach", "--publish", "127.0.0.1::5000", name).strip()
     try:
         address = docker("port", container, "5000/tcp").strip()
-        for _ in range(100):
-            if stack.try_docker("exec", container, "registry", "--version").returncode == 0 and _answers(address):
-                break
-            time.sleep(0.1)
+        _wait(address)
         docker("tag", name, f"{address}/copy:1")
         docker("push", "--quiet", f"{address}/copy:1")
     finally:
@@ -42,9 +38,22 @@ def test_the_build_context_gives_an_image_by_itself(stack, docker):
         docker("image", "rm", name, f"{address}/copy:1")
 
 
-def _answers(address):
-    done = subprocess.run(["curl", "-fs", f"http://{address}/healthz"], capture_output=True, check=False)
-    return done.returncode == 0
+def _wait(address):
+    """Until a registry answers there; whether it did within ten seconds."""
+    command = ["curl", "-fs", "--retry", "100", "--retry-all-errors", "--retry-delay", "0", "--retry-max-time", "10"]
+    return subprocess.run([*command, f"http://{address}/healthz"], capture_output=True, check=False).returncode == 0
+
+
+def test_a_container_whose_root_is_read_only_takes_pushes(stack, docker):
+    """As registry:2 does with nothing but its volume to write to."""
+    started = docker("run", "--detach", "--read-only", "--publish", "127.0.0.1::5000", stack.registry_image).strip()
+    try:
+        address = docker("port", started, "5000/tcp").strip()
+        assert _wait(address), docker("logs", started)
+        upload = ["curl", "-fsi", "-X", "POST", f"http://{address}/v2/a/blobs/uploads/"]
+        assert "202 " in subprocess.run(upload, capture_output=True, text=True, check=True).stdout
+    finally:
+        docker("rm", "--force", "--volumes", started)
 
 
 def test_what_people_type_in_a_registry_s_container_works(stack, docker):
@@ -55,6 +64,8 @@ def test_what_people_type_in_a_registry_s_container_works(stack, docker):
     assert run_in(docker, image, "--version").startswith("registry ")
     assert "garbage-collect" in run_in(docker, image, "--help")
     config = "/etc/docker/registry/config.yml"
+    header = "REGISTRY_HTTP_HEADERS_Access-Control-Allow-Origin"  # a shell would lose it
+    assert f"{header}=[a]" in run_in(docker, "--env", f"{header}=[a]", image, "env").splitlines()
     assert "0 blobs marked" in run_in(docker, image, "bin/registry", "garbage-collect", config)
     assert "admin:" in stack.compose("exec", "registry", "cat", "/auth/htpasswd").stdout
 

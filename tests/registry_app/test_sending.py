@@ -15,6 +15,13 @@ from tests.serving import start_registry
 CONTENT = os.urandom(300_000)
 DIGEST = digest(CONTENT)
 BLOB = f"/v2/team/app/blobs/{DIGEST}"
+# Of `http.headers`, what a browser asks for before it shows a page of another origin what a blob holds.
+HEADERS = {
+    "Access-Control-Allow-Credentials": ["true"],
+    "Access-Control-Allow-Origin": ["https://ui.example.com"],
+    "Access-Control-Expose-Headers": ["Docker-Content-Digest"],
+    "X-Content-Type-Options": ["nosniff"],
+}
 COMPARED = [
     "Content-Type",
     "Content-Length",
@@ -26,7 +33,7 @@ COMPARED = [
     "Docker-Content-Digest",
     "Docker-Distribution-API-Version",
     "Content-Encoding",
-    "X-Content-Type-Options",
+    *HEADERS,
     "X-Accel-Redirect",
     "WWW-Authenticate",
 ]
@@ -70,8 +77,8 @@ CASES = {
 def both(tmp_path_factory):
     """The same tree behind a service alone, and behind one whose nginx sends the blobs."""
     folder = tmp_path_factory.mktemp("sending")
-    plain = {"stackgen": {"workers": 1}}
-    fast = {"stackgen": {"workers": 1, "accel_redirect": "/_blobs/", "trusted_proxies": ["127.0.0.0/8"]}}
+    plain = {"http": {"headers": HEADERS}, "stackgen": {"workers": 1}}
+    fast = {**plain, "stackgen": {"workers": 1, "accel_redirect": "/_blobs/", "trusted_proxies": ["127.0.0.0/8"]}}
     users = {"alice": "secret"}
     with (
         start_registry(folder / "alone", users=users, config=plain) as alone,
@@ -96,7 +103,7 @@ def parts_of(answer) -> list[tuple[str, str, bytes]]:
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("login", [True, False], ids=["user", "stranger"])
 def test_both_ways_answer_the_same(both, case, login):
-    """Status, headers and bytes."""
+    """Status, headers and bytes; those of the configuration among them."""
     method, path, headers = CASES[case]
     alone, front = (registry.request(method, path, headers=headers, auth=login) for registry in both[:2])
     assert front.status == alone.status
@@ -109,6 +116,7 @@ def test_both_ways_answer_the_same(both, case, login):
     else:
         assert front.body == alone.body
     assert shown[1] == shown[0]
+    assert {name: [alone[name]] for name in HEADERS} == HEADERS
 
 
 def test_nginx_really_sends_the_blob(both):
