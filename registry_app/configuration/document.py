@@ -30,6 +30,7 @@ class Findings:
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    unreadable: bool = False  # the file is no YAML: what else could be said of it is not so
 
 
 def read_document(text: str, *, name: str, environ: Mapping[str, str]) -> tuple[Document, Findings]:
@@ -37,6 +38,7 @@ def read_document(text: str, *, name: str, environ: Mapping[str, str]) -> tuple[
     findings = Findings()
     document: Document = {}
     node = _compose(text, name, findings)
+    findings.unreadable = bool(findings.problems)
     if node is not None:
         decoded = _Decoder(name, findings).decode(node, CONFIGURATION, ())
         document = decoded if isinstance(decoded, dict) else {}

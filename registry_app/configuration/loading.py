@@ -54,7 +54,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> RegistrySettings:
 def parse_settings(text: str, *, name: str, environ: Mapping[str, str]) -> RegistrySettings:
     """Settings of a configuration's text. Raises ConfigurationError with every problem at once."""
     document, findings = read_document(text, name=name, environ=environ)
-    settings = interpret(document, findings, source=name)
-    if findings.problems:
+    settings = None if findings.unreadable else interpret(document, findings, source=name)
+    if settings is None or findings.problems:
         raise ConfigurationError(findings.problems)
     return settings

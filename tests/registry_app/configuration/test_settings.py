@@ -270,6 +270,12 @@ def test_all_problems_are_told_at_once():
     assert len(found) == 3
 
 
+def test_of_a_file_that_is_no_yaml_nothing_else_is_said():
+    """Its version is not missing."""
+    (problem,) = problems(SMALLEST + "log:\n\tlevel: info\n")
+    assert problem.startswith("config.yml line 4: not valid YAML")
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
