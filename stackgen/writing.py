@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,7 @@ def copy_folders(folder: StackFolder, bridge: Bridge, changes: tuple[Change, ...
         _make_folders(copy)
         try:
             if place.is_dir():
-                shutil.copytree(place, copy, symlinks=True, copy_function=_copy_file, dirs_exist_ok=True)
+                shutil.copytree(place, copy, symlinks=True, copy_function=_link_or_copy, dirs_exist_ok=True)
         except shutil.Error as error:
             source, _, reason = error.args[0][0]
             raise StackgenError(f"{source} can't be copied: {reason}", hint=f"move it out of {place}") from None
@@ -150,20 +151,31 @@ def copy_folders(folder: StackFolder, bridge: Bridge, changes: tuple[Change, ...
             copy.unlink(missing_ok=True)
             _write_durably(copy, change.new, change.mode)
     for path in (folder.bridge, *folder.bridge.rglob("*")):
-        if not path.is_symlink():
+        if path.is_dir() and not path.is_symlink():
             _sync(path)
 
 
-def _copy_file(source: str, copy: str) -> str:
+def _link_or_copy(source: str, copy: str) -> str:
+    """The same file under a second name, as nothing here writes into a file; a copy where that can't be had."""
+    with contextlib.suppress(OSError):  # another file system, or another's file
+        os.link(source, copy, follow_symlinks=False)
+        return copy
     with drafting(Path(copy)):
-        return shutil.copy2(source, copy)
+        shutil.copy2(source, copy)
+        _sync(Path(copy))
+    return copy
 
 
 def recover(folder: StackFolder) -> None:
     """Finishes a write that had passed its point of no return; forgets one that had not."""
     if folder.journal.is_file():
-        for step in json.loads(folder.journal.read_text(encoding="utf-8"))["steps"]:
-            _carry_out(folder, step)
+        journal = json.loads(folder.journal.read_text(encoding="utf-8"))["steps"]
+        # What follows one another in a folder is synced together; what is in another one waits for it.
+        for place, steps in groupby(journal, key=lambda step: (folder.root / step["to"]).parent):
+            for step in steps:
+                _carry_out(folder, step)
+            if place.is_dir():
+                _sync(place)
         folder.journal.unlink()
         _sync(folder.state)
     _clear_staging(folder)
@@ -182,7 +194,6 @@ def _carry_out(folder: StackFolder, step: dict[str, Any]) -> None:
     if step["was"] is not None and target.exists() and digest(target.read_bytes()) != step["was"]:
         target = target.with_name(target.name + ".new")  # edited between the crash and this recovery
     staged.replace(target)
-    _sync(target.parent)
 
 
 def _make_folders(path: Path) -> None:

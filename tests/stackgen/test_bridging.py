@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import shutil
 import socket
+import tempfile
+from pathlib import Path
 
 import yaml
 
@@ -81,9 +84,14 @@ def test_nothing_of_a_bridge_is_left_by_a_render(stackgen, folder):
     assert ".stackgen" not in folder.compose.read_text()
 
 
-def test_what_can_not_be_copied_is_named_and_nothing_is_changed(stackgen, folder):
-    """A socket in a folder that services mount."""
+def test_what_can_not_be_copied_is_named_and_nothing_is_changed(stackgen, folder, request):
+    """A socket in a folder that services mount and that lies on another disk, where no second name can lead to it."""
     before = folder.compose.read_bytes()
+    elsewhere = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    request.addfinalizer(lambda: shutil.rmtree(elsewhere))
+    shutil.copytree(folder.root / "nginx", elsewhere, dirs_exist_ok=True)
+    shutil.rmtree(folder.root / "nginx")
+    (folder.root / "nginx").symlink_to(elsewhere)
     with socket.socket(socket.AF_UNIX) as odd, contextlib.chdir(folder.root / "nginx"):
         odd.bind("odd")
     change(folder, HSTS="true")
