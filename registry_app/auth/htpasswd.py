@@ -7,6 +7,7 @@ a password can be changed while its old holders still run. Other readers of htpa
 
 from __future__ import annotations
 
+import os
 import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass, field
@@ -160,7 +161,7 @@ def with_user(content: bytes, user: str, stored: str, *, previous_until: float |
     old = find_hash(content, user)
     if old == stored:
         old = _find_previous(content, user)
-    text = _filtered(content, lambda line: not _names(line, user))
+    text = _filtered(content, lambda line: not speaks_of(line, user))
     if old is not None and previous_until is not None:
         until = datetime.fromtimestamp(previous_until, UTC).strftime(_TIME)
         text += f"#previous {until} {user}:{old}\n".encode()
@@ -172,7 +173,7 @@ def without_user(content: bytes, user: str) -> bytes:
 
     A file that would be empty gets a comment, which says that this is meant.
     """
-    text = _filtered(content, lambda line: not _names(line, user))
+    text = _filtered(content, lambda line: not speaks_of(line, user))
     if text == _filtered(content, lambda _: True):
         raise KeyError(user)
     return text if text.strip() else NO_USERS
@@ -207,19 +208,22 @@ def find_hash(content: bytes, user: str) -> str | None:
     return stored[0].text.decode() if stored else None
 
 
-def keeps_previous(line: str, user: str) -> bool:
-    """Whether a line keeps a replaced hash of the user."""
-    mark = _PREVIOUS.fullmatch(line.strip())
-    return mark is not None and mark[2].startswith(f"{user}:")
+def lines_of(content: bytes) -> list[bytes]:
+    """The lines of a file's text, without their ends."""
+    return content.removeprefix(BOM_UTF8).removesuffix(b"\n").split(b"\n") if content else []
 
 
-def _names(line: bytes, user: str) -> bool:
-    """Whether a line, broken or not, speaks of the user."""
+def is_entry(line: bytes, user: str) -> bool:
+    """Whether a line, broken or not, is the user's own."""
+    return line.strip().startswith(os.fsencode(user) + b":")
+
+
+def speaks_of(line: bytes, user: str) -> bool:
+    """Whether a line is the user's own, or keeps a replaced hash of theirs."""
     bare = line.strip()
     replaced = re.match(rb"#previous \S+ ", bare)
-    return (bare[replaced.end() :] if replaced else bare).startswith(user.encode() + b":")
+    return is_entry(bare[replaced.end() :] if replaced else bare, user)
 
 
 def _filtered(content: bytes, stays: Callable[[bytes], bool]) -> bytes:
-    lines = content.removeprefix(BOM_UTF8).removesuffix(b"\n").split(b"\n") if content else []
-    return b"".join(line + b"\n" for line in lines if stays(line))
+    return b"".join(line + b"\n" for line in lines_of(content) if stays(line))

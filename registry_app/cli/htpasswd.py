@@ -13,7 +13,7 @@ from typing import NoReturn
 import bcrypt
 import click
 
-from registry_app.auth.htpasswd import HIGHEST_COST, LOWEST_COST, NO_USERS, keeps_previous
+from registry_app.auth.htpasswd import HIGHEST_COST, LOWEST_COST, NO_USERS, is_entry, lines_of, speaks_of
 from registry_app.auth.user_names import check_user_name
 from registry_app.cli.output import tell
 
@@ -96,53 +96,59 @@ def _check_user(user: str) -> None:
 def _password(given: str | None, *, ask: bool, confirm: bool) -> bytes:
     if given is None and ask:
         question = "New password" if confirm else "Password"
-        given = click.prompt(question, hide_input=True, confirmation_prompt=confirm, err=True)
+        given = _asked(question, confirm=confirm)
     elif given is None:
         given = sys.stdin.readline().rstrip("\n")
-    password = os.fsencode(str(given))
+    password = os.fsencode(given)
     if len(password) > LONGEST_PASSWORD or b"\0" in password:
         _fail(5, f"a password has at most {LONGEST_PASSWORD} bytes and no NUL: bcrypt would cut it in silence")
     return password
 
 
-def _lines(file: Path, *, create: bool = False) -> list[str]:
+def _asked(question: str, *, confirm: bool) -> str:
+    try:
+        return str(click.prompt(question, hide_input=True, confirmation_prompt=confirm, err=True))
+    except UnicodeDecodeError:
+        _fail(5, "what was typed is not UTF-8, as which clients send passwords")
+
+
+def _lines(file: Path, *, create: bool = False) -> list[bytes]:
     if create:
         return []
     try:
-        return file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
+        return lines_of(file.read_bytes())
     except OSError as error:
         _fail(1, f"{file}: {error.strerror}{': use -c to create it' if isinstance(error, FileNotFoundError) else ''}")
 
 
 def _put(file: Path, user: str, line: str, *, create: bool) -> None:
-    # Whoever changes a password with this command wants the one before to end, too.
-    lines = [one for one in _lines(file, create=create) if not keeps_previous(one, user)]
-    known = _index(lines, user)
-    if known is None:
-        lines.append(line)
-    else:
-        lines[known] = line
-    _replace(file, lines)
+    lines = _lines(file, create=create)
+    known = next((place for place, one in enumerate(lines) if is_entry(one, user)), None)
+    # Of several lines of one name a registry takes the last, and whoever changes a password with this command wants
+    # the one before to end, too.
+    before, after = (_without(part, user) for part in (lines[:known], [] if known is None else lines[known:]))
+    _replace(file, [*before, line.encode(), *after])
     click.echo(f"{'Adding' if known is None else 'Updating'} password for user {user}", err=True)
 
 
 def _remove(file: Path, user: str) -> None:
     lines = _lines(file)
-    known = _index(lines, user)
-    if known is None:
+    if not any(is_entry(line, user) for line in lines):
         _fail(6, f"user {user} not found")
-    del lines[known]
-    lines = [line for line in lines if not keeps_previous(line, user)]
-    _replace(file, lines if any(line.strip() for line in lines) else [NO_USERS.decode().strip()])
+    left = _without(lines, user)
+    _replace(file, left if any(line.strip() for line in left) else lines_of(NO_USERS))
     click.echo(f"Deleting password for user {user}", err=True)
 
 
+def _without(lines: list[bytes], user: str) -> list[bytes]:
+    return [line for line in lines if not speaks_of(line, user)]
+
+
 def _verify(file: Path, user: str, password: bytes) -> None:
-    lines = _lines(file)
-    known = _index(lines, user)
-    if known is None:
+    found = [line for line in _lines(file) if is_entry(line, user)]
+    if not found:
         _fail(6, f"user {user} not found")
-    stored = os.fsencode(lines[known].partition(":")[2].strip())
+    stored = found[-1].strip().partition(b":")[2]
     try:
         right = hmac.compare_digest(bcrypt.hashpw(password, stored), stored)
     except ValueError:
@@ -152,22 +158,21 @@ def _verify(file: Path, user: str, password: bytes) -> None:
     click.echo(f"Password for user {user} correct.", err=True)
 
 
-def _index(lines: list[str], user: str) -> int | None:
-    return next((index for index, line in enumerate(lines) if line.startswith(f"{user}:")), None)
-
-
-def _replace(file: Path, lines: list[str]) -> None:
-    """Swaps the file in one step, with the mode it had: a registry that rereads it never sees half of it."""
-    text = "".join(f"{line}\n" for line in lines)
+def _replace(file: Path, lines: list[bytes]) -> None:
+    """Swaps the file in one step, with mode and owner as before: a registry that rereads it never sees half of it."""
+    text = b"".join(line + b"\n" for line in lines)
     folder = file.absolute().parent
     try:
-        mode = file.stat().st_mode & 0o777 if file.exists() else 0o640
+        before = file.stat() if file.exists() else None
         handle, name = tempfile.mkstemp(prefix=f".htpasswd-{secrets.token_hex(4)}", dir=folder)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        with os.fdopen(handle, "wb") as stream:
             stream.write(text)
             stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
+            if before is not None and (os.geteuid() == 0 or before.st_gid in os.getgroups()):
+                # The registry reads it by its group, and root's own is not that.
+                os.fchown(handle, before.st_uid if os.geteuid() == 0 else -1, before.st_gid)
+            os.fchmod(handle, before.st_mode & 0o777 if before is not None else 0o640)
+            os.fsync(handle)
         Path(name).replace(file)
     except OSError as error:
         _fail(1, f"{file}: {error.strerror}")

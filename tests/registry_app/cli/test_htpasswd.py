@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import bcrypt
 import pytest
 from click.testing import CliRunner
@@ -62,6 +64,36 @@ def test_a_password_that_was_kept_for_a_while_ends_with_a_change_or_removal(tmp_
     file.write_text(f"{stored}\n{kept('alice')}\n{kept('bob')}\n# a comment\n")
     assert run(*arguments, file, "alice", *(["x"] if "b" in arguments[0] else []), typed="x\n").exit_code == 0
     assert [line for line in file.read_text().splitlines() if line.startswith("#")] == [kept("bob"), "# a comment"]
+
+
+def test_of_several_lines_of_one_name_none_outlasts_a_change_or_a_removal(tmp_path):
+    """A registry takes the last of them, also one that is indented or broken: whoever was to go would stay."""
+    file = tmp_path / "htpasswd"
+    first, last = (run("-bn", "alice", password).stdout.strip() for password in ("first", "last"))
+    text = f"bob:x\n{first}\n#alice:x\n  {last}\nalice:broken\n"
+    file.write_text(text)
+    assert run("-vb", file, "alice", "first").exit_code == 3
+    file.write_text(text.replace("alice:broken\n", ""))
+    assert run("-vb", file, "alice", "last").exit_code == 0
+    assert run("-bB", file, "alice", "new").exit_code == 0
+    lines = file.read_text().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["bob", "alice", "#alice"]
+    assert right(lines[1], "new")
+    file.write_text(text)
+    assert run("-D", file, "alice").exit_code == 0
+    assert file.read_text() == "bob:x\n#alice:x\n"
+
+
+def test_owner_and_mode_of_the_file_stay(tmp_path):
+    """A registry that runs as somebody else reads it by its group."""
+    file = tmp_path / "htpasswd"
+    file.write_text("")
+    groups = range(2) if os.geteuid() == 0 else os.getgroups()
+    for group in groups:
+        os.chown(file, -1, group)
+        file.chmod(0o440)
+        assert run("-bB", file, "alice", "x").exit_code == 0
+        assert (file.stat().st_gid, file.stat().st_mode & 0o777) == (group, 0o440)
 
 
 @pytest.mark.parametrize(
