@@ -72,9 +72,10 @@ def build_service(
     storage = open_storage(settings.storage.root, reserve_bytes=settings.storage.reserve)
     monitoring = build_monitoring(settings, storage, shared=shared, started=started)
     access = build_access(settings, monitoring.traffic if monitoring else None, logins=logins)
+    signer = UploadSigner(secret=settings.http.secret, file=settings.http.secret_file)
     return Service(
-        public=build_public(settings, storage, access, monitoring),
-        debug=build_debug(settings, storage, access, monitoring),
+        public=build_public(settings, storage, access, monitoring, signer=signer),
+        debug=build_debug(settings, storage, access, monitoring, signer=signer),
         storage=storage,
         monitoring=monitoring,
     )
@@ -86,7 +87,7 @@ def create_app(settings: RegistrySettings) -> Application:
 
 
 def build_public(
-    settings: RegistrySettings, storage: Storage, access: Access, monitoring: Monitoring | None
+    settings: RegistrySettings, storage: Storage, access: Access, monitoring: Monitoring | None, *, signer: UploadSigner
 ) -> Application:
     """The application of the public listener."""
     proxies = TrustedProxies(settings.http.trusted_proxies)
@@ -102,7 +103,8 @@ def build_public(
     auditing = [Auditing(access.audit)] if access.audit is not None else []
     router = RegistryRouter()
     app = Application(middleware=[*clock, *auditing, gate], router=router)
-    add_routes(app, build_resources(settings, storage, access.authorizer, proxies), prefix=settings.http.prefix)
+    resources = build_resources(settings, storage, access.authorizer, proxies, signer=signer)
+    add_routes(app, resources, prefix=settings.http.prefix)
     # What probes ask for, and upstream answers whatever its prefix is.
     router.add_alias("/", f"{settings.http.prefix}/")
     install_error_handlers(app)
@@ -110,11 +112,16 @@ def build_public(
 
 
 def build_resources(
-    settings: RegistrySettings, storage: Storage, authorizer: Authorizer, proxies: TrustedProxies
+    settings: RegistrySettings,
+    storage: Storage,
+    authorizer: Authorizer,
+    proxies: TrustedProxies,
+    *,
+    signer: UploadSigner,
 ) -> dict[str, object]:
     """Every resource by its name in the table of routes."""
     locations = Locations(settings.http, proxies)
-    answers = UploadAnswers(locations, UploadSigner(secret=settings.http.secret, file=settings.http.secret_file))
+    answers = UploadAnswers(locations, signer)
     sender = BlobSender(accelerator(settings, storage.layout.blobs))
     deletes = settings.storage.delete_enabled
     return {
@@ -145,7 +152,7 @@ def accelerator(settings: RegistrySettings, blobs: Path) -> Callable[[Path], str
 
 
 def build_debug(
-    settings: RegistrySettings, storage: Storage, access: Access, monitoring: Monitoring | None
+    settings: RegistrySettings, storage: Storage, access: Access, monitoring: Monitoring | None, *, signer: UploadSigner
 ) -> Application:
     """The application of the internal listener."""
     configured = "storage.maintenance.readonly is set: pulls alone are served" if settings.storage.read_only else None
@@ -153,7 +160,8 @@ def build_debug(
     app = Application()
     app.add_route("/healthz", Liveness())
     app.add_route("/debug/health", Checks({"storage": storage.why_unreadable}))
-    app.add_route("/debug/ready", Checks(writable, notes={"index": storage.index.why_incomplete}))
+    notes = {"index": storage.index.why_incomplete, "http_secret": signer.why_stale}
+    app.add_route("/debug/ready", Checks(writable, notes=notes))
     if monitoring is not None and settings.http.debug is not None:
         app.add_route(settings.http.debug.metrics_path, MetricsPage(monitoring.exposition))
     install_error_handlers(app)

@@ -37,8 +37,9 @@ def endpoints_page() -> str:
     lines += [
         "\nThe internal listener (`http.debug.addr`) serves `/healthz` (the process answers), `/debug/health` (the",
         "tree can be read), `/debug/ready` (it can be written too) and, if asked for, the metrics.",
-        "The last two answer `{}`, or 503 with a reason for each failed check. `index` in the answer of `/debug/ready`",
-        "is a note: while the index is made anew, lists are right and slower, and the answer stays 200.",
+        "The last two answer `{}`, or 503 with a reason for each failed check. Two reasons of `/debug/ready` are",
+        "notes, which leave it 200: `index`, while that is made anew (lists are right and slower), and `http_secret`,",
+        "while its file can't be used (the last good secret signs, after a start a random one).",
         "`registry health` asks both and prints the reasons.",
     ]
     return MADE + "\n".join(lines) + "\n"

@@ -158,8 +158,8 @@ class RegistryServer(BaseApplication):
 
 
 def with_shared_secret(settings: RegistrySettings) -> RegistrySettings:
-    """Settings whose workers all sign with one secret, made at random where none is configured."""
-    if settings.http.secret or settings.http.secret_file:
+    """Settings whose workers all sign with one secret, made at random where none is configured, or can be read."""
+    if settings.http.secret:
         return settings
     return replace(settings, http=replace(settings.http, secret=secrets.token_hex(32)))
 

@@ -110,6 +110,8 @@ def parse_access_file(content: bytes) -> Rules:
         raise FileRefusedError(_yaml_problem(error)) from None
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
         raise FileRefusedError(f"is not YAML that can be read: {type(error).__name__}") from None
+    if not isinstance(raw, dict):
+        raise FileRefusedError(f"{'is empty' if raw is None else 'line 1: is no mapping'}: it has a version and rules")
     try:
         model = AccessModel.model_validate(raw)
     except ValidationError as error:

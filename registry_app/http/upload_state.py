@@ -30,6 +30,7 @@ class UploadSigner:
         watched = WatchedFile(file, parse_secrets, fallback=fallback) if file is not None else None
         self._secrets = watched.current if watched is not None else lambda: fallback
         self._latest_secrets = watched.latest if watched is not None else lambda: fallback
+        self.why_stale = watched.why_stale if watched is not None else lambda: None
         self._clock = clock
 
     def sign(self, repository: Repository, upload: str) -> str:

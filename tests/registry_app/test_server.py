@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import os
 import re
 import socket
@@ -54,6 +55,23 @@ def test_the_internal_listener_tells_health(registry):
     for path in ("/debug/health", "/debug/ready"):
         answer = registry.ask_debug(path)
         assert (answer.status, answer.body) == (200, b"{}")
+
+
+def test_workers_without_a_readable_http_secret_sign_with_one_that_all_know(tmp_path):
+    """An upload that began in one goes on in another; the reason is a note, for nobody is kept from anything."""
+    secret = tmp_path / "http_secret"
+    secret.write_text("\n")
+    with start_registry(tmp_path, config={"stackgen": {"workers": 3, "http_secret_file": str(secret)}}) as registry:
+        begun = [registry.request("POST", "/v2/a/blobs/uploads/") for _ in range(6)]
+        places = [answer["Location"] for answer in begun]
+        found = [registry.request("GET", place[place.index("/v2/") :]) for place in places * 4]
+        assert {answer.status for answer in found} == {204}
+        ready = registry.ask_debug("/debug/ready")
+        assert ready.status == 200
+        assert "holds no secret" in json.loads(ready.body)["http_secret"]
+        secret.write_text("a secret\n")
+        time.sleep(1)
+        assert "http_secret" not in json.loads(registry.ask_debug("/debug/ready").body)
 
 
 def test_the_page_for_people_shows_the_reader_s_own_address(registry):

@@ -47,7 +47,7 @@ def test_the_file_a_stack_begins_with_gives_every_user_everything():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "line 1: "),
+        ("", "is empty: "),
         ("version: 1", "line 1: rules Field required"),
         ("version: 2\nrules: []", "line 1: version"),
         ("version: 1\nrule: []\nrules: []", "line 2: rule Extra inputs"),
@@ -75,6 +75,8 @@ def test_the_file_a_stack_begins_with_gives_every_user_everything():
         ("version: 1\nrules: []\nrules: []", "line 3: 'rules' is there for the second time"),
         ("version: 1\nrules: &a []\ngroups: *a", "line 3: aliases"),
         ("version: 1\nrules: [", "is not YAML"),
+        ("# nothing\n", "is empty: it has a version and rules"),
+        ("[]", "line 1: is no mapping"),
         ("version: 1\nrules: !!python/object:os.system []", "is not YAML"),
         ("[" * 3000, "not YAML"),
         ("rules: []\nversion: !!bool xyz", "line 2: is not YAML: this can't be read as bool"),
