@@ -15,6 +15,8 @@ from stackgen import docker
 from stackgen.shell import compose_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stackgen.folder import StackFolder
     from stackgen.profiles import KeptSecret
     from stackgen.settings import StackSettings
@@ -26,10 +28,11 @@ _WORDS = 400
 
 
 class ReloadError(Exception):
-    """What is new was not taken up; the text says why. `service` is the one that should have."""
+    """What is new was not taken up; the text says why. `service` is the one that should have, `remedy` the way on."""
 
-    def __init__(self, message: str, *, service: str = "nginx") -> None:
+    def __init__(self, message: str, *, service: str = "nginx", remedy: str = "") -> None:
         self.service = service
+        self.remedy = remedy
         super().__init__(message)
 
 
@@ -43,6 +46,7 @@ def reload_certificate(folder: StackFolder, settings: StackSettings) -> None:
         _compose(folder, "exec", "-T", "nginx", *_NGINX, "-t")
         _compose(folder, "exec", "-T", "nginx", *_NGINX, "-s", "reload")
     elif settings.proxy == "nginx" or "registry" not in services:
+        _require_rest(folder, settings)
         return
     _wait_until_served(folder, settings)
 
@@ -82,8 +86,35 @@ def running_services(folder: StackFolder) -> frozenset[str]:
     """The Compose services of the stack that run; none where no engine answers."""
     if not folder.compose.exists():
         return frozenset()
-    listed = docker.compose(folder, "ps", "--services", "--status", "running")
+    listed = _list_running(folder)
     return frozenset(listed.out.split()) if listed.ok else frozenset()
+
+
+def _list_running(folder: StackFolder) -> docker.Answer:
+    return docker.compose(folder, "ps", "--services", "--status", "running")
+
+
+def _require_rest(folder: StackFolder, settings: StackSettings) -> None:
+    """ReloadError where a former certificate of the stack is served all the same, by whoever can't be told of the new.
+
+    No engine answers, or not the one that runs it: to go on would leave the old one in force unnoticed, and lock out
+    the clients that fetch a new authority.
+    """
+    certs = folder.resolve(settings.certs_dir)
+    try:
+        served = _served(settings)
+    except OSError:
+        return
+    if served == _leaf(certs) or served not in {_leaf(place) for place in certs.glob("*generation-*Z")}:
+        return
+    listed = _list_running(folder)
+    trouble = docker.Trouble("no nginx of its Compose project runs here", compose_line(folder, "ls", "--all"))
+    if not listed.ok:
+        trouble = docker.find_trouble(listed)
+    raise ReloadError(
+        f"what serves this stack on {_place(settings)} can't be told of a new certificate: {trouble.message}",
+        remedy=trouble.remedy,
+    )
 
 
 def _compose(folder: StackFolder, *arguments: str, service: str = "nginx", given: str = "") -> None:
@@ -94,27 +125,42 @@ def _compose(folder: StackFolder, *arguments: str, service: str = "nginx", given
 
 
 def _wait_until_served(folder: StackFolder, settings: StackSettings) -> None:
-    chain = folder.resolve(settings.certs_dir) / "fullchain.pem"
-    wanted = x509.load_pem_x509_certificate(chain.read_bytes()).public_bytes(Encoding.DER)
-    address = settings.own_address
+    wanted = _leaf(folder.resolve(settings.certs_dir))
     deadline = time.monotonic() + _PATIENCE
-    while (problem := _problem(wanted, address, settings)) is not None:
+    while (problem := _problem(wanted, settings)) is not None:
         if time.monotonic() > deadline:
-            raise ReloadError(f"the new certificate is not served on {address}:{settings.https_port} ({problem})")
+            raise ReloadError(f"the new certificate is not served on {_place(settings)} ({problem})")
         time.sleep(0.2)
 
 
-def _problem(wanted: bytes, address: str, settings: StackSettings) -> str | None:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is compared with the file, byte for byte
+def _problem(wanted: bytes, settings: StackSettings) -> str | None:
     try:
-        with (
-            socket.create_connection((address, settings.https_port), timeout=5) as plain,
-            context.wrap_socket(plain, server_hostname=settings.host) as tls,
-        ):
-            served = tls.getpeercert(binary_form=True) or b""
+        served = _served(settings)
     except OSError as error:
         return str(error)
     if served == wanted:
         return None
     return f"a certificate with SHA-256 {hashlib.sha256(served).hexdigest()[:16]}… is"
+
+
+def _served(settings: StackSettings) -> bytes:
+    """The certificate, as DER, that a new connection to the stack gets. OSError where nothing answers."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is compared with files, byte for byte
+    with (
+        socket.create_connection((settings.own_address, settings.https_port), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname=settings.host) as tls,
+    ):
+        return tls.getpeercert(binary_form=True) or b""
+
+
+def _leaf(place: Path) -> bytes:
+    """The certificate, as DER, of a folder that holds a chain; nothing where none can be read."""
+    try:
+        return x509.load_pem_x509_certificate((place / "fullchain.pem").read_bytes()).public_bytes(Encoding.DER)
+    except (OSError, ValueError):
+        return b""
+
+
+def _place(settings: StackSettings) -> str:
+    return f"{settings.own_address}:{settings.https_port}"

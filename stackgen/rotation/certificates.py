@@ -107,23 +107,33 @@ def plan_undo(folder: StackFolder, settings: StackSettings, what: str, *, now: d
         leaf = _require_good(folder, settings, record.previous, now=now)
         if settings.tls == "local":
             _require_issued(folder, settings, leaf)
-        return Rotation("TLS key and certificate, back", tuple(steps), reloads=True, records={"tls": back})
+        title = "TLS key and certificate, back"
+        return Rotation(title, tuple(steps), _keeping(folder, serving), reloads=True, records={"tls": back})
     if record.leaf is None or serving.in_force(folder.root) != authority.in_force(folder.root):
         raise StackgenError(
             "the certificate was rotated after the authority", hint=_way_back_to_the_authoritys(folder, authority)
         )
     leaf_steps = serving.back_to(folder.root, record.leaf)
     authority_steps = authority.back_to(folder.root, record.previous)
-    certificate = (folder.authority / record.previous / authority.certificate).read_bytes()
+    certificate, present = (
+        (place / authority.certificate).read_bytes() for place in (folder.authority / record.previous, folder.authority)
+    )
     leaf = _require_good(folder, settings, record.leaf, now=now)
     if word := _word_for_the_former(folder, settings, record, now=now):
         chain = leaf.public_bytes(Encoding.PEM) + word
         key = (folder.resolve(settings.certs_dir) / record.leaf / serving.key).read_bytes()
         leaf_steps, _ = serving.replace(folder.root, chain, key, name=generation_name(now))
     # First what clients fetch: the certificate in force is believed by whoever trusts the old authority, too.
-    way_back: list[Step] = [Put(f"{serving.base}/ca.crt", certificate, PUBLIC), *leaf_steps, *authority_steps]
+    public = f"{serving.base}/ca.crt"
+    way_back: list[Step] = [Put(public, certificate, PUBLIC), *leaf_steps, *authority_steps]
+    keeping = (*_keeping(folder, authority, serving), Put(public, present, PUBLIC))
     title = "local authority and certificate, back"
-    return Rotation(title, tuple(way_back), reloads=True, records={"ca": back, "tls": back})
+    return Rotation(title, tuple(way_back), keeping, reloads=True, records={"ca": back, "tls": back})
+
+
+def _keeping(folder: StackFolder, *pairs: PairFolder) -> tuple[Step, ...]:
+    """The steps that bring in force what is now, should the way back be refused."""
+    return tuple(pair.live(now) for pair in pairs if (now := pair.in_force(folder.root)) is not None)
 
 
 def _word_for_the_former(folder: StackFolder, settings: StackSettings, record: Record, *, now: dt.datetime) -> bytes:

@@ -51,7 +51,15 @@ class PairFolder:
         return [*steps, self.live(name)], before
 
     def back_to(self, root: Path, name: str) -> list[Step]:
-        """The steps that bring a former generation in force. StackgenError when it is not there any more."""
+        """The steps that bring a former generation in force.
+
+        StackgenError when it is not there any more, or what is in force now did not come by a rotation.
+        """
+        if self.in_force(root) is None:
+            raise StackgenError(
+                f"{root / self.base / self.certificate} was replaced by hand since the last rotation",
+                hint="put back by hand what was there before, or rotate once more",
+            )
         if not all((root / self.base / name / one).exists() for one in (self.certificate, self.key)):
             raise StackgenError(
                 f"{root / self.base / name} is not there any more, or not whole", hint="rotate once more instead"

@@ -92,7 +92,7 @@ def _finish(folder: StackFolder, settings: StackSettings, rotation: Rotation) ->
         _forget(folder, rotation, result="refused, the old one is back")
         raise StackgenError(
             f"{rotation.title}: {error}; the old one is back in force",
-            hint=f"see: {compose_line(folder, 'logs', '--tail', '20', error.service)}",
+            hint=error.remedy or f"see: {compose_line(folder, 'logs', '--tail', '20', error.service)}",
         ) from None
     for step in rotation.after:
         step.carry_out(folder.root)

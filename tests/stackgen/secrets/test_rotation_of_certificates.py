@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from registry_app import issuing
 from stackgen.env_file import load_settings
@@ -12,6 +17,7 @@ from stackgen.errors import StackgenError
 from stackgen.rotation import journal
 from stackgen.rotation.certificates import plan_authority, plan_leaf
 from stackgen.rotation.generations import serving_pair
+from tests.serving import free_port
 from tests.stackgen.secrets.rotating import HOST, assert_works, chain, now
 
 
@@ -165,6 +171,57 @@ def test_a_refused_certificate_brings_the_old_one_back(folder, monkeypatch):
         assert chain(folder)[0] == before
         assert (folder.authority / "ca.crt").read_bytes() == authority == (folder.root / "certs/ca.crt").read_bytes()
         assert not folder.rotation_journal.exists()
+
+
+@contextmanager
+def never_told(folder):
+    """A server with the stack's certificate of now, which reads no other; its port is the stack's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder.root / "certs/fullchain.pem", folder.root / "certs/privkey.pem")
+    port = free_port()
+    folder.env.write_text(f"{folder.env.read_text()}\nHTTPS_PORT={port}\n")
+    with ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("first", ["tls", "ca"])
+def test_a_stack_whose_engine_does_not_answer_keeps_the_certificate_that_it_serves(
+    stackgen, folder, monkeypatch, first
+):
+    """Nobody can tell its nginx of another: clients that fetch a new authority would be locked out."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    stackgen("rotate", first, "mystack")
+    before = [(folder.root / path).read_bytes() for path in ("certs/fullchain.pem", "certs/ca.crt", "ca/ca.crt")]
+    with never_told(folder):
+        for what in (("tls",), ("ca",), (first, "--undo")):
+            told = stackgen("rotate", *what, "mystack", code=1).stderr
+            assert "can't be told of a new certificate" in told
+            assert "the old one is back in force" in told
+            after = [(folder.root / path).read_bytes() for path in ("certs/fullchain.pem", "certs/ca.crt", "ca/ca.crt")]
+            assert after == before
+            assert_works(folder)
+    stackgen("rotate", "ca", "mystack")
+    assert chain(folder)[0].public_bytes(Encoding.PEM) not in before[0]
+
+
+def test_no_way_leads_back_over_a_certificate_that_was_put_there_by_hand(stackgen, folder):
+    """To change the link behind it would change nothing; that is said."""
+    stackgen("rotate", "tls", "mystack")
+    place = folder.root / "certs/fullchain.pem"
+    text = place.read_bytes()
+    place.unlink()
+    place.write_bytes(text)
+    assert "was replaced by hand" in stackgen("rotate", "tls", "mystack", "--undo", code=1).stderr
+    stackgen("rotate", "tls", "mystack")
+    stackgen("rotate", "tls", "mystack", "--undo")
+    assert place.read_bytes() == text
 
 
 def test_render_for_another_host_changes_key_and_certificate_together(stackgen, folder):
