@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,7 @@ def get_password(*, file: Path | None, stdin: bool, generate: bool) -> GivenPass
     elif stdin:
         text = _without_newline(sys.stdin.buffer.read(4096))
     elif sys.stdin.isatty():
-        text = str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)).encode()
+        text = _ask()
     else:
         raise StackgenError(
             "there is no terminal to ask for the password",
@@ -64,6 +65,17 @@ def get_password(*, file: Path | None, stdin: bool, generate: bool) -> GivenPass
     except ValueError as error:
         raise StackgenError(str(error), hint="choose another one, or let it be made: --generate") from None
     return GivenPassword(text)
+
+
+def _ask() -> bytes:
+    try:
+        return os.fsencode(str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)))
+    except UnicodeDecodeError:
+        # Not the error's own text: it tells a byte of the password and its place.
+        raise StackgenError(
+            "what was typed is not UTF-8, as which clients send passwords",
+            hint="set the terminal's encoding to UTF-8, or use --password-file FILE",
+        ) from None
 
 
 def _read(file: Path) -> bytes:

@@ -79,11 +79,14 @@ def command(
     """  # noqa: D301 - click wants the character itself, before lines that stay as they are
     what, folder = _parse(arguments, wants_kind=not status)
     settings = load_settings(folder)
+    given = password_file is not None or password_stdin
+    of_password = bool(user or given or generate)
+    something_new = given or generate or not (keep_old is cert is key is None)
+    _refuse_unheard(status=status, as_json=as_json, undo=undo, acts=undo or dry_run or bool(user), new=something_new)
     if status:
         _show_status(folder, settings, as_json=as_json)
         return
-    given = password_file is not None or password_stdin
-    _refuse_mismatch(what, cert=cert, key=key, keep_old=keep_old, of_user=bool(user or given or generate))
+    _refuse_mismatch(what, cert=cert, key=key, keep_old=keep_old, of_user=of_password)
     password = get_password(file=password_file, stdin=password_stdin, generate=generate or not given)
     own = (cert, key) if cert is not None and key is not None else None
     request = Request(user or settings.registry_admin_user, password.text, keep_old, own)
@@ -130,6 +133,16 @@ def _without_first_user(
         raise StackgenError(gone, hint=f"name the one whose password is to change: {another}")
     warn(f"{gone}, so no password changes; to change another user's as well: {another}")
     return tuple(kind for kind in chosen if kind != "password")
+
+
+def _refuse_unheard(*, status: bool, as_json: bool, undo: bool, acts: bool, new: bool) -> None:
+    """Options that what is asked for would leave unheard."""
+    if status and (acts or new):
+        raise click.UsageError("--status changes nothing: it goes with --json alone")
+    if as_json and not status:
+        raise click.UsageError("--json goes with --status")
+    if undo and new:
+        raise click.UsageError("--undo brings back what was there before: nothing new is given, or kept for a time")
 
 
 def _refuse_mismatch(what: str, *, cert: Path | None, key: Path | None, keep_old: int | None, of_user: bool) -> None:

@@ -11,6 +11,7 @@ from cryptography import x509
 from stackgen.profiles import kept_secrets
 from stackgen.rotation.records import load_records
 from stackgen.rotation.secrets import load_users, record_of
+from stackgen.shell import stackgen_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from stackgen.rotation.records import Record
     from stackgen.settings import StackSettings
 
-PASSWORD_LIFE = SECRET_LIFE = dt.timedelta(days=365)
+SECRET_LIFE = dt.timedelta(days=365)
 """After this a rotation is due."""
 LEAF_SHARE = 2 / 3
 """Of a certificate's life, after which it is due: time is left for what goes wrong."""
@@ -51,15 +52,19 @@ def load_status(folder: StackFolder, settings: StackSettings, *, now: dt.datetim
     records = load_records(folder)
     certs = folder.resolve(settings.certs_dir)
     rows = [
-        _secret_age(f"password {user}", records.get(record_of(user)), folder.admin_password, PASSWORD_LIFE, now)
-        if user == settings.registry_admin_user
-        else _secret_age(f"password {user}", records.get(record_of(user)), None, PASSWORD_LIFE, now)
+        _secret_age(
+            folder,
+            ("password", "--user", user),
+            records.get(record_of(user)),
+            file=folder.admin_password if user == settings.registry_admin_user else None,
+            now=now,
+        )
         for user in sorted(load_users(folder).hashes)
     ]
-    rows.append(_secret_age("http-secret", records.get("http-secret"), folder.http_secret, SECRET_LIFE, now))
+    rows.append(_secret_age(folder, ("http-secret",), records.get("http-secret"), file=folder.http_secret, now=now))
     rows.append(_leaf_age(certs / "fullchain.pem", now))
     rows += [
-        _secret_age(word, records.get(word), folder.root / secret.path, PASSWORD_LIFE, now)
+        _secret_age(folder, (word,), records.get(word), file=folder.root / secret.path, now=now)
         for word, secret in kept_secrets(settings.compose_profiles).items()
     ]
     if settings.tls == "local":
@@ -67,13 +72,17 @@ def load_status(folder: StackFolder, settings: StackSettings, *, now: dt.datetim
     return rows
 
 
-def _secret_age(what: str, record: Record | None, file: Path | None, life: dt.timedelta, now: dt.datetime) -> Age:
+def _secret_age(
+    folder: StackFolder, words: tuple[str, ...], record: Record | None, *, file: Path | None, now: dt.datetime
+) -> Age:
+    """The age of what `rotate` changes with these words, by its record, or else by the file that tells it."""
+    what = " ".join(word for word in words if word != "--user")
     at = record.at if record else (file.stat().st_mtime if file and file.exists() else None)
     if at is None:
         return Age(what, None, due=False, remark="changed by another tool, or never")
     age = now - dt.datetime.fromtimestamp(at, dt.UTC)
-    due = age > life
-    remarks = [f"due: stackgen rotate {what.replace('password ', 'password --user ')}"] if due else []
+    due = age > SECRET_LIFE
+    remarks = [f"due: {stackgen_line(folder, 'rotate', *words)}"] if due else []
     return Age(what, max(0, age.days), due, "; ".join(remarks + _old_one(record, now)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shlex
 
 import bcrypt
 import pytest
@@ -87,6 +88,15 @@ def test_status_tells_ages_and_what_is_due(folder):
     assert "stackgen rotate password --user admin" in later["password admin"].remark
 
 
+def test_what_status_says_to_type_can_be_pasted(stackgen, folder):
+    """Names of users may hold what a shell would obey."""
+    stackgen("users", "add", "o'brien; reboot", "mystack", "--generate")
+    later = load_status(folder, load_settings(folder), now=now() + dt.timedelta(days=366))
+    (line,) = [row.remark for row in later if row.what == "password o'brien; reboot"]
+    words = ["stackgen", "rotate", "password", "--user", "o'brien; reboot", str(folder.root)]
+    assert shlex.split(line.removeprefix("due: ")) == words
+
+
 def test_grafanas_password_before_its_first_start_is_a_file(stackgen, folder, monkeypatch):
     """No engine, no volume, no copy: a new file, which its group can read; the one before is not kept."""
     monkeypatch.setenv("PATH", str(folder.root / "no-docker-here"))
@@ -145,6 +155,12 @@ def test_what_grafana_refuses_is_taken_back(folder, monkeypatch):
         (["tls", "mystack", "--cert", "x"], 2, "go together"),
         (["password", "mystack", "--keep-old", "3000000d"], 2, "too long"),
         (["all", "mystack", "--undo"], 1, "one secret"),
+        (["password", "mystack", "--undo", "--keep-old", "1h"], 2, "brings back"),
+        (["password", "mystack", "--undo", "--generate"], 2, "brings back"),
+        (["tls", "mystack", "--undo", "--cert", "x", "--key", "y"], 2, "brings back"),
+        (["mystack", "--status", "--undo"], 2, "--status changes nothing"),
+        (["mystack", "--status", "--keep-old", "1h"], 2, "--status changes nothing"),
+        (["tls", "mystack", "--json"], 2, "--json goes with --status"),
         (["password", "mystack", "--user", "nobody"], 1, "no user 'nobody'"),
         (["tls", "absent"], 1, "there is no stack"),
     ],

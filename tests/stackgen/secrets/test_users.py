@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
 
 import bcrypt
 import pytest
@@ -40,6 +47,31 @@ def test_changing_the_first_users_password_keeps_its_file_true(stackgen, folder,
     assert folder.admin_password.read_text() == "another one\n"
     assert folder.admin_password.stat().st_mode & 0o777 == 0o600
     assert bcrypt.checkpw(b"another one", hashes(folder)["admin"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("stackgen", "users", "add", "alice", "."), ("registry_app", "htpasswd", "-B", "secrets/htpasswd", "alice")],
+)
+def test_a_password_that_is_typed_in_another_encoding_is_refused_in_words(folder, words):
+    """No file of a traceback, and nothing of what was typed is told."""
+    process, terminal = pty.fork()
+    if not process:
+        os.chdir(folder.root)
+        os.execv(sys.executable, [sys.executable, "-m", *words])  # noqa: S606
+    told, deadline = b"", time.monotonic() + 30
+    with os.fdopen(terminal, "r+b", buffering=0) as there, suppress(OSError):  # raised when the other end is closed
+        while time.monotonic() < deadline:
+            if select.select([there], [], [], 1)[0]:
+                told += there.read(4096) or b""
+            if told.endswith(b": ") and told.count(b"assword") == 1 and b"not UTF" not in told:
+                there.write(b"p\xe4ss\n")
+                told += b"\n"
+    os.kill(process, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    assert b"what was typed is not UTF-8" in told
+    assert code == (1 if words[0] == "stackgen" else 5)
+    assert list(hashes(folder)) == ["admin"]
 
 
 @pytest.mark.parametrize(
