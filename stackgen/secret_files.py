@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stackgen.drafts import drafting
@@ -22,6 +23,7 @@ def put_file(path: Path, content: bytes, *, mode: int, gid: int | None = None) -
     with drafting(draft, target=path):
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & PRIVATE)
         with os.fdopen(descriptor, "wb") as file:
+            give_to_owner(draft)
             if gid is not None:
                 give_to_group(draft, gid)
             os.fchmod(descriptor, mode)
@@ -58,9 +60,17 @@ def ensure_folder(path: Path, *, mode: int, gid: int | None = None) -> None:
     if not path.exists():
         with drafting(path):
             path.mkdir(parents=True)
+        give_to_owner(path)
         if gid is not None:
             give_to_group(path, gid)
         path.chmod(mode)
+
+
+def give_to_owner(path: Path) -> None:
+    """What root makes in a folder belongs to the folder's owner, who goes on without root afterwards."""
+    if os.geteuid() == 0:
+        with suppress(PermissionError):  # on a network's disk root may be nobody
+            os.chown(path, path.parent.stat().st_uid, -1)
 
 
 def give_to_group(path: Path, gid: int) -> None:

@@ -81,7 +81,7 @@ def command(
     settings = load_settings(folder)
     given = password_file is not None or password_stdin
     of_password = bool(user or given or generate)
-    something_new = given or generate or not (keep_old is cert is key is None)
+    something_new = given or generate or any(one is not None for one in (keep_old, cert, key))
     _refuse_unheard(status=status, as_json=as_json, undo=undo, acts=undo or dry_run or bool(user), new=something_new)
     if status:
         _show_status(folder, settings, as_json=as_json)

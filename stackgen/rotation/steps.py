@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from registry_app.auth.htpasswd import find_hash, with_user, without_user
 from registry_app.auth.user_names import check_user_name
 from stackgen.rotation.shapes import check_moment, check_path, read_shape
-from stackgen.secret_files import SHARED, put_file, sync_folder
+from stackgen.secret_files import SHARED, give_to_owner, put_file, sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,7 @@ class Put:
         place = root / self.path
         if not place.parent.exists():
             place.parent.mkdir(parents=True)
+            give_to_owner(place.parent)
             sync_folder(place.parent.parent)
         put_file(place, self.content, mode=self.mode, gid=self.gid)
 

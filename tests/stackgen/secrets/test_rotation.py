@@ -172,6 +172,22 @@ def test_a_mistake_is_explained(stackgen, folder, arguments, code, words):
     assert chain(folder)[0] == before
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives the stack to another user")
+def test_whoever_made_a_stack_goes_on_without_root_after_one_command_of_roots(stackgen, folder):
+    """`sudo stackgen rotate` leaves nothing that its owner can't read, replace or remove."""
+    for path in (folder.root, *folder.root.rglob("*")):
+        os.chown(path, 4321, -1, follow_symlinks=False)
+    for arguments in (
+        ("users", "add", "bob", "mystack", "--generate"),
+        ("rotate", "all", "mystack", "--keep-old", "1h"),
+        ("rotate", "tls", "mystack"),
+        ("access", "reset", "mystack", "--yes"),
+    ):
+        stackgen(*arguments)
+    places = [path for path in folder.root.rglob("*") if not path.is_symlink()]
+    assert [path for path in places if path.stat().st_uid != 4321] == []
+
+
 def test_no_command_leaves_a_secret_to_others_whatever_the_umask(stackgen, folder):
     """Neither to read nor to replace: files, former generations, backups, journals, logs."""
     before = os.umask(0)
