@@ -12,7 +12,7 @@ from registry_app.administration import recorded
 from stackgen.cli.options import examples, stack_argument
 from stackgen.cli.registries import reach_options
 from stackgen.cli.terminal import command_line, say
-from stackgen.distribution.addresses import is_loopback
+from stackgen.distribution.addresses import is_loopback, parse_registry
 from stackgen.distribution.reach import Reach
 from stackgen.errors import CHANGES_PENDING, StackgenError
 from stackgen.pins import Pin, Resolve, find_pins, format_lock, images_of
@@ -58,6 +58,7 @@ def command(
     Exit code of --check: 0 all as locked, 2 something is behind or not pinned yet.
     """
     images = _chosen(only)
+    mirror = parse_registry(mirror) if mirror is not None else None
     with exclusive(folder):
         locked = load_pins(folder)
         pins = find_pins(images, locked, resolve=_resolver(Reach(ca, plain_http)), mirror=mirror)

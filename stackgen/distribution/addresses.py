@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from registry_app.errors import RegistryError
 from registry_app.oci.digests import Digest
 from registry_app.oci.names import Repository, Tag
+from registry_app.plain_text import quoted
 from stackgen.errors import StackgenError
 
 HUB = "docker.io"
@@ -17,6 +18,7 @@ _HOST = re.compile(
     r"(?:(?P<name>[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)"
     r"|\[(?P<ipv6>[0-9a-fA-F:.]+)\])(?::(?P<port>[0-9]{1,5}))?"
 )
+_LONGEST_NAME, _LONGEST_LABEL = 253, 63
 _SCHEME = "oci://"
 
 
@@ -68,6 +70,21 @@ def parse_image(text: str) -> Address:
     return _address(text, HUB, name)
 
 
+def parse_registry(text: str) -> str:
+    """The host[:port] of a registry as it is typed; StackgenError for anything else."""
+    if _is_host(text):
+        return text
+    raise StackgenError(f"{quoted(text)} is no host or host:port", hint="write it like registry.example.com:5000")
+
+
+def _is_host(text: str) -> bool:
+    match = _HOST.fullmatch(text)
+    if match is None or int(match["port"] or 1) not in range(1, 65536):
+        return False
+    name = match["name"] or ""
+    return len(name) <= _LONGEST_NAME and all(len(label) <= _LONGEST_LABEL for label in name.split("."))
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host[:port] is this machine itself: `localhost` or an address that never leaves it."""
     match = _HOST.fullmatch(host)
@@ -81,9 +98,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _address(text: str, host: str, rest: str) -> Address:
-    match = _HOST.fullmatch(host)
-    if match is None or int(match["port"] or 1) not in range(1, 65536):
-        raise _refused(text, f"{host!r} is no host or host:port")
+    if not _is_host(host):
+        raise _refused(text, f"{quoted(host)} is no host or host:port")
     name, at, digest = rest.partition("@")
     repository, _, tag = name.partition(":")
     try:
@@ -99,6 +115,6 @@ def _address(text: str, host: str, rest: str) -> Address:
 
 def _refused(text: str, reason: str) -> StackgenError:
     return StackgenError(
-        f"{text!r} can't be read as an address in a registry: {reason}",
+        f"{quoted(text)} can't be read as an address in a registry: {reason}",
         hint="write it like oci://registry.example.com/acme/stack:1.0, or …@sha256:<64 hex digits>",
     )

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from stackgen.distribution.addresses import is_loopback
 from stackgen.distribution.challenges import parse_challenges
 from stackgen.distribution.refusals import refusal
-from stackgen.distribution.transport import Request, Response, Transport
+from stackgen.distribution.transport import LineCut, Request, Response, Transport, follow
 from stackgen.errors import StackgenError
 
 if TYPE_CHECKING:
@@ -51,21 +51,29 @@ class Authorization:
         return False
 
     def _fetch_token(self, parameters: Mapping[str, str], scope: str) -> str:
-        realm = urlsplit(parameters["realm"])
+        realm = urlsplit(follow(self._origin, parameters["realm"]))
         if realm.scheme != "https" and not is_loopback(realm.netloc):
             raise StackgenError(
                 f"{self._origin} wants its login sent to {realm.netloc} without TLS",
                 hint="don't; its owner must give the token service TLS",
             )
         fields = {"service": parameters.get("service", ""), "scope": scope}
-        response = self._transport.send(self._token_request(realm.geturl(), fields))
+        try:
+            response = self._transport.send(self._token_request(realm.geturl(), fields))
+        except LineCut as error:
+            raise StackgenError(
+                f"the line to {realm.netloc}, which gives {self._origin} its tokens, broke: {error}",
+                hint="run the same command again",
+            ) from error
         if response.status != _OK:
             raise refusal(response, host=realm.netloc, what=f"a token for {scope}")
         try:
             answer = json.loads(response.body)
             token = answer.get("token") or answer["access_token"]
-        except (ValueError, KeyError, AttributeError) as error:
-            raise StackgenError(f"{realm.netloc} gave no token", hint="is it the right registry?") from error
+        except (ValueError, KeyError, AttributeError):
+            token = None
+        if not (isinstance(token, str) and token.isascii() and token.isprintable()):
+            raise StackgenError(f"{realm.netloc} gave no token", hint="is it the right registry?")
         return f"Bearer {token}"
 
     def _token_request(self, realm: str, fields: dict[str, str]) -> Request:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from registry_app.errors import RegistryError
 from registry_app.oci.digests import Digest
 from stackgen.distribution.addresses import HUB, Address, is_loopback
 from stackgen.distribution.authorization import Authorization
 from stackgen.distribution.refusals import refusal
-from stackgen.distribution.transport import LineCut, Request, Response, Transport
+from stackgen.distribution.transport import LineCut, Request, Response, Transport, follow
 from stackgen.errors import StackgenError
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class RegistryClient:
         location = response.headers.get("Location")
         if not location:
             raise StackgenError(f"{self.host} named no place to upload to", hint="is this a registry?")
-        return urljoin(response.url, location)
+        return follow(response.url, location)
 
     def _url(self, repository: Repository, kind: str, reference: str) -> str:
         return f"{self._base}/v2/{repository}/{kind}/{reference}"

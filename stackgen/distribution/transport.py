@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
+from registry_app.plain_text import quoted
 from registry_app.regular_files import STORE, read_named
 from stackgen import __version__
 from stackgen.distribution.addresses import is_loopback
@@ -29,6 +30,7 @@ _SECONDS = 300
 _REDIRECTS = 5
 _REDIRECT = {301, 302, 303, 307, 308}
 _BODY_LIMIT = 16 * 1024 * 1024
+_LONGEST_LABEL = 63
 
 
 class LineCut(Exception):  # noqa: N818 - it names what happened; callers try again
@@ -78,7 +80,7 @@ class Transport:
             location = response.headers.get("Location")
             if response.status not in _REDIRECT or not location or request.method not in {"GET", "HEAD"}:
                 return response
-            request = _redirected(request, urljoin(request.url, location))
+            request = _redirected(request, follow(request.url, location))
         raise StackgenError(f"{request.url} redirects without end", hint="is the address right?")
 
     def _send_once(self, request: Request, *, limit: int) -> Response:
@@ -124,6 +126,24 @@ class Transport:
         if isinstance(reason, (ConnectionError, http.client.HTTPException, TimeoutError, ssl.SSLEOFError)):
             return LineCut(f"{host}: {str(reason) or type(reason).__name__}")
         return StackgenError(f"{host} can't be reached: {reason}", hint="is the address right, and the network up?")
+
+
+def follow(origin: str, target: str) -> str:
+    """The address that somebody names, from where it was named; StackgenError for one that can't be dialled."""
+    try:
+        whole = urljoin(origin, target)
+        parts = urlsplit(whole)
+        labels = (parts.hostname or "").removesuffix(".").split(".")
+        usable = whole.isascii() and whole.isprintable() and " " not in whole and parts.port != 0
+        usable = usable and all(0 < len(label) <= _LONGEST_LABEL for label in labels)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise StackgenError(
+            f"{urlsplit(origin).netloc} leads to {quoted(target)}, which is no address",
+            hint="is this really a registry?",
+        )
+    return whole
 
 
 def _opener(context: ssl.SSLContext, proxies: urllib.request.ProxyHandler) -> urllib.request.OpenerDirector:

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from registry_app.plain_text import quoted
 from stackgen.errors import StackgenError
 
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ _SSH = re.compile(r"(?:ssh://)?(?:[^@/]+@)?(?P<host>[^:/]+)[:/](?P<path>.+)")
 
 
 def annotations_of(*, version: str, licence: str, source: str | None, created: dt.datetime) -> dict[str, str]:
-    """The manifest's annotations; `source` is left out where it is not known."""
+    """The manifest's annotations; `source` is left out where it is not known. StackgenError for what can't be shown."""
+    for name, value in (("licence", licence), ("source", source or "")):
+        if not value.isprintable():
+            raise StackgenError(
+                f"--{name} {quoted(value)} holds a character that can't be printed", hint="write it in plain text"
+            )
     known = {
         "title": "stackgen",
         "description": "A private container registry as a Docker Compose stack",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackgen.distribution.addresses import is_loopback, parse_image, parse_oci_address
+from stackgen.distribution.addresses import is_loopback, parse_image, parse_oci_address, parse_registry
 from stackgen.errors import StackgenError
 
 DIGEST = "sha256:" + "ab" * 32
@@ -30,13 +30,22 @@ def test_an_oci_address_has_host_repository_and_reference(text, host, repository
 @pytest.mark.parametrize(
     "text",
     ["", "https://h/x", "oci://", "oci://h", "oci://h/", "oci:///x", "oci://u:p@h/x", "oci://h/X", "oci://h/x:",
-     "oci://h/x:a b", "oci://h/x@sha256:12", "oci://h:0/x", "oci://h:99999/x", "oci://h/../x", "oci://h/x?y", "oci://h/x\n"],
+     "oci://h/x:a b", "oci://h/x@sha256:12", "oci://h:0/x", "oci://h:99999/x", "oci://h/../x", "oci://h/x?y", "oci://h/x\n",
+     "oci://" + "a" * 64 + "/x", "oci://" + "a." * 127 + "aa/x", "oci://\udcff/x"],
 )  # fmt: skip
 def test_anything_else_is_refused_with_the_right_form(text):
     """Each refusal shows how an address is written."""
     with pytest.raises(StackgenError) as caught:
         parse_oci_address(text)
     assert "oci://registry.example.com" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "https://h", "h/x", "\udcff", "a" * 64, "h:0"])
+def test_what_is_no_registry_is_refused(text):
+    """As of a mirror."""
+    assert parse_registry("mirror.example.com:5000") == "mirror.example.com:5000"
+    with pytest.raises(StackgenError, match="is no host or host:port"):
+        parse_registry(text)
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,64 @@ def test_a_bearer_challenge_is_answered_with_a_token_of_its_realm(login):
         assert path == "/token?service=reg&scope=repository%3Aa%2Fb%3Apull"
 
 
+NOWHERE = [
+    "http://[bad/x",
+    "https://" + "a" * 64 + "/",
+    "https://h:99999/x",
+    "file:///etc/passwd",
+    "https://a b/",
+    "\xff",
+]
+
+
+@pytest.mark.parametrize("place", NOWHERE)
+@pytest.mark.parametrize("kind", ["redirect", "upload", "token"])
+def test_an_address_that_can_not_be_dialled_is_a_refusal(kind, place):
+    """What a strange registry sends is no bug of ours."""
+
+    def respond(handler):
+        if kind == "token":
+            reply(handler, 401, {"WWW-Authenticate": f'Bearer realm="{place}"'})
+        elif handler.command == "HEAD":
+            reply(handler, 307 if kind == "redirect" else 404, {"Location": place})
+        else:
+            reply(handler, 202, {"Location": place})
+
+    with http_service(respond) as (host, _):
+        client = RegistryClient(host, transport=Transport(), plain_http=True, sleep=lambda _: None)
+        with pytest.raises(StackgenError, match="which is no address"):
+            client.push_blob(ACME, blob_of(b"x", media_type="text/plain"))
+
+
+@pytest.mark.parametrize("token", [b'"a\\nb"', b"5", b'"\\u00ff"', b"null"])
+def test_a_token_that_is_none_is_a_refusal(token):
+    """It would stand in a header."""
+
+    def respond(handler):
+        if handler.path.startswith("/token"):
+            reply(handler, 200, body=b'{"token": ' + token + b', "access_token": ' + token + b"}")
+        else:
+            reply(handler, 401, {"WWW-Authenticate": f'Bearer realm="http://{handler.headers["Host"]}/token"'})
+
+    with http_service(respond) as (host, _):
+        client = RegistryClient(host, transport=Transport(), plain_http=True)
+        with pytest.raises(StackgenError, match="gave no token"):
+            client.resolve(parse_oci_address(f"oci://{host}/a/b:1"))
+
+
+def test_a_token_service_that_hangs_up_is_named():
+    """With what to do: it was the line, perhaps."""
+
+    def respond(handler):
+        if not handler.path.startswith("/token"):
+            reply(handler, 401, {"WWW-Authenticate": f'Bearer realm="http://{handler.headers["Host"]}/token"'})
+
+    with http_service(respond) as (host, _):
+        client = RegistryClient(host, transport=Transport(), plain_http=True, sleep=lambda _: None)
+        with pytest.raises(StackgenError, match="tokens, broke"):
+            client.resolve(parse_oci_address(f"oci://{host}/a/b:1"))
+
+
 def test_a_redirect_to_another_host_does_not_carry_the_login():
     """Blob storage elsewhere sees no Authorization."""
     with http_service(lambda handler: reply(handler, 200, body=b"blob")) as (store, at_store):

@@ -30,6 +30,15 @@ def test_a_source_date_epoch_that_is_no_time_is_refused(epoch):
     assert "git log" in caught.value.hint
 
 
+@pytest.mark.parametrize("text", ["\udcff", "a\nb", "\x1b[31m"])
+@pytest.mark.parametrize("name", ["licence", "source"])
+def test_what_no_one_could_read_is_refused(name, text):
+    """Bytes that are no text can't stand in a manifest."""
+    given = {"version": "1.0", "licence": "Apache-2.0", "source": None, "created": NOW} | {name: text}
+    with pytest.raises(StackgenError, match=f"--{name} .* can't be printed"):
+        annotations_of(**given)
+
+
 @pytest.mark.parametrize(
     ("remote", "url"),
     [
