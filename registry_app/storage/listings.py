@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from registry_app.storage.file_clock import tick_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from registry_app.storage.files import Files
 
@@ -61,6 +62,41 @@ class Listings:
         """Names of the folders in this folder, sorted; empty if there is no such folder."""
         found = self.look(folder)
         return EMPTY if found is None else found.names
+
+    @contextmanager
+    def below(self, root: str) -> Iterator[Callable[[str, str, tuple[str, ...]], bool]]:
+        """For a walk over thousands of folders below `root`: whether names that `names` gave for one still lie there.
+
+        Asked with the folder's name below the root, its path, and the names; False where only `names` can tell.
+        """
+        try:
+            top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            yield lambda *_: False
+            return
+        stat, known_of = os.stat, self._known.get
+
+        def still(name: str, folder: str, names: tuple[str, ...]) -> bool:
+            known = known_of(folder)
+            if known is None or known.names is not names or not known.settled:
+                return False
+            try:
+                # By its name below the root the kernel finds it sooner than by its path.
+                found = stat(name, dir_fd=top, follow_symlinks=False)
+            except OSError:
+                return False
+            changed, modified, inode, device = known.version
+            return (
+                found.st_ctime_ns == changed
+                and found.st_mtime_ns == modified
+                and found.st_ino == inode
+                and found.st_dev == device
+            )
+
+        try:
+            yield still
+        finally:
+            os.close(top)
 
     def look(self, folder: str) -> Listing | None:
         """What lies in this folder now; None if there is no such folder."""

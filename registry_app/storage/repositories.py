@@ -105,17 +105,20 @@ class Repositories:
 
     def _walk(self, last: str, parts: frozenset[str]) -> Iterator[str]:
         """Names behind `last`, whose folders hold one of these parts. Each folder costs one stat."""
-        levels = [*self._behind(last)]
-        while levels:
-            for name in levels[-1]:
-                shape = self._shape(name)
-                if not parts.isdisjoint(shape.parts):
-                    yield name
-                if shape.children:
-                    levels.append(iter(shape.children))
-                    break
-            else:
-                levels.pop()
+        levels, shapes = [*self._behind(last)], self._shapes
+        with self._listings.below(self._root) as still:
+            while levels:
+                for name in levels[-1]:
+                    shape = shapes.get(name)
+                    if shape is None or not still(name, shape.folder, shape.names):
+                        shape = self._shape(name)
+                    if not parts.isdisjoint(shape.parts):
+                        yield name
+                    if shape.children:
+                        levels.append(iter(shape.children))
+                        break
+                else:
+                    levels.pop()
 
     def _behind(self, last: str) -> Iterator[Iterator[str]]:
         """What is behind a name, on each level that leads to it, the uppermost first."""
