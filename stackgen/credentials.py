@@ -11,6 +11,7 @@ from stackgen.errors import StackgenError, refusal
 from stackgen.losses import name_of, refused
 from stackgen.profiles import load_profiles
 from stackgen.secret_files import PRIVATE, SHARED, ensure_folder, is_lost, put_file
+from stackgen.shell import shell_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,11 +62,17 @@ def _make_first_user(folder: StackFolder, settings: StackSettings) -> None:
 
     if is_lost(folder.admin_password):
         put_file(folder.admin_password, f"{new_password()}\n".encode(), mode=PRIVATE)
-    password = folder.admin_password.read_text(encoding="utf-8").strip()
+    try:
+        stored = hash_password(folder.admin_password.read_bytes().removesuffix(b"\n").removesuffix(b"\r"))
+    except ValueError as error:
+        raise StackgenError(
+            f"{folder.admin_password} tells the first user's password, and {error}",
+            hint=f"mend it, or let another be made: {shell_line('rm', folder.admin_password)}, then the same once more",
+        ) from None
     if is_lost(folder.access):
         _let_all_do_all(folder, settings.secrets_gid)
     # htpasswd comes last: rules that vanish later are never put back by themselves, for these are open ones.
-    line = f"{settings.registry_admin_user}:{hash_password(password.encode())}\n"
+    line = f"{settings.registry_admin_user}:{stored}\n"
     put_file(folder.htpasswd, line.encode(), mode=SHARED, gid=settings.secrets_gid)
 
 

@@ -259,3 +259,25 @@ def test_one_line_leads_past_all_that_is_broken_or_lost(stackgen, folder):
     told = stackgen("validate", "mystack", code=1).stderr
     aside = "mv mystack/secrets/htpasswd mystack/secrets/htpasswd.broken"
     assert f"{aside} && stackgen render --anew secrets/htpasswd --anew secrets/access.yaml mystack" in told
+
+
+def test_the_first_user_comes_back_with_the_very_password_that_the_file_tells(stackgen, folder):
+    """Spaces and bytes that are no text are part of it; one that nobody can have is told with the way on."""
+    command = ("render", "--anew", "secrets/htpasswd", "mystack")
+    for content, password in ((b"\xff two  \n", b"\xff two  "), (b" typed on Windows\r\n", b" typed on Windows")):
+        folder.htpasswd.unlink()
+        folder.admin_password.write_bytes(content)
+        stackgen(*command)
+        (stored,) = parse_htpasswd(folder.htpasswd.read_bytes()).hashes["admin"]
+        assert bcrypt.checkpw(password, stored.text)
+    for content, reason in ((b"\n", "is empty"), (b"x" * 73, "72 at most"), (b"a\0b", "NUL")):
+        folder.htpasswd.unlink(missing_ok=True)
+        folder.admin_password.write_bytes(content)
+        told = stackgen(*command, code=1).stderr
+        assert "mystack/secrets/admin_password tells the first user's password, and" in told
+        assert reason in told
+        assert "rm mystack/secrets/admin_password" in told
+        assert not folder.htpasswd.exists()
+    folder.admin_password.unlink()
+    stackgen(*command)
+    assert folder.htpasswd.exists()
