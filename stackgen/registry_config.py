@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 TEMPLATE = "templates/config.yml.j2"
 
 
+MOUNTED_SECRETS = "/auth"
+"""Where the registry's container has the folder of users, rules and the http secret."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where the registry finds its folders and listens; `certs` is None where nginx is in front of it."""
@@ -31,7 +35,7 @@ def container_place(settings: StackSettings) -> Place:
     """The paths of the image that compose.yaml runs."""
     return Place(
         data="/var/lib/registry",
-        secrets="/auth",
+        secrets=MOUNTED_SECRETS,
         logs="/var/log/registry",
         listen="0.0.0.0:5000",
         certs="/certs" if settings.proxy == "none" else None,

@@ -106,6 +106,8 @@ def examine_stack(patient: Patient) -> Iterator[Finding]:
     unusable = {str(loss.file) for loss in losses}  # another mode would not help them
     files = (file for file in probes.probe_files(folder, settings) if file.path not in unusable)
     yield from folder_checks.check_files(files, group=settings.secrets_gid, folder=folder)
+    if any(service.name == "registry" and service.state == "running" for service in patient.services or ()):
+        yield from folder_checks.check_unseen(probes.probe_unseen(folder), folder=folder)
     yield from folder_checks.check_first_password(
         probes.probe_first_password(folder, settings), rotate=stackgen_line(folder, "rotate", "password")
     )

@@ -61,6 +61,7 @@ class Kind(Enum):
     PASSWORD_UNKNOWN = Severity.NOTE, "the first user's password is written in no file of the stack"
     SECRET_OPEN = Severity.ERROR, "a secret can be read by everybody on this machine"
     SECRET_GROUP = Severity.ERROR, "the containers can't read a secret"
+    SECRETS_UNSEEN = Severity.ERROR, "the running registry reads another folder than secrets/"
 
     @property
     def severity(self) -> Severity:

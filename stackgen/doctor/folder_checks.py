@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen.doctor.findings import Finding, Kind
-from stackgen.shell import shell_line, stackgen_line
+from stackgen.shell import compose_line, shell_line, stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,6 +63,18 @@ def check_files(files: Iterable[facts.File], *, group: int, folder: StackFolder)
                 f"group {file.gid}, mode {file.mode:04o}: the containers' group {group} can't read it",
                 shell_line("sudo", "chgrp", str(group), path) + " && " + shell_line("chmod", "g+r", path),
             )
+
+
+def check_unseen(unseen: Sequence[Path], *, folder: StackFolder) -> Iterator[Finding]:
+    """Secrets that the running registry has otherwise than they lie here."""
+    if unseen:
+        yield Finding(
+            Kind.SECRETS_UNSEEN,
+            str(folder.secrets),
+            f"the running registry has another {unseen[0].name}: this folder was put in the place of the one that it "
+            "reads, so no change of users, passwords or rules reaches it",
+            compose_line(folder, "up", "-d", "--wait", "--force-recreate"),
+        )
 
 
 def check_first_password(lost: Path | None, *, rotate: str) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from stackgen.doctor import facts
 from stackgen.errors import StackgenError
 from stackgen.hosting import port_is_free
 from stackgen.profiles import kept_secrets, load_profiles
+from stackgen.registry_config import MOUNTED_SECRETS
 from stackgen.rotation.secrets import load_users
 from stackgen.secret_files import is_gone
 
@@ -285,6 +287,24 @@ def probe_files(folder: StackFolder, settings: StackSettings) -> tuple[facts.Fil
         *(replace(probe_file(path, shared=True), rotation=words) for path, words in shared.items()),
         *(replace(probe_file(path), rotation=words) for path, words in private.items()),
     )
+
+
+def probe_unseen(folder: StackFolder) -> tuple[Path, ...]:
+    """Secrets that hold something else here than in the running registry; those that either may not read count as same.
+
+    A folder that is replaced stays, for a container, the one that it was.
+    """
+    files = {f"{MOUNTED_SECRETS}/{path.name}": path for path in (folder.htpasswd, folder.access, folder.http_secret)}
+    answer = compose(folder, "exec", "-T", "registry", "sha256sum", *files, seconds=_SECONDS)
+    seen = dict(line.split(maxsplit=1)[::-1] for line in answer.out.splitlines() if line.count(" ") > 1)
+    return tuple(path for place, path in files.items() if place in seen and _sha256(path) not in {seen[place], None})
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def probe_first_password(folder: StackFolder, settings: StackSettings) -> Path | None:

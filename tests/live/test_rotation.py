@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import shutil
 import ssl
 import subprocess
 import sys
@@ -104,6 +105,29 @@ def test_users_come_and_go_on_a_running_stack(stack: LiveStack) -> None:
     succeed([*command, "remove", "carol", stack.folder], within=60)
     time.sleep(2)
     assert stack.try_docker(*login, stdin=password).returncode != 0
+
+
+def test_secrets_put_in_the_place_of_those_that_a_container_reads_are_noticed(stack: LiveStack) -> None:
+    """As by a restore from a backup: what changes there reaches nobody, and the doctor says so."""
+
+    def found() -> bool:
+        told = subprocess.run(
+            [sys.executable, "-m", "stackgen", "doctor", stack.folder], capture_output=True, text=True, check=False
+        ).stdout
+        return "SECRETS_UNSEEN" in told
+
+    place, away = stack.folder / "secrets", stack.folder / "secrets.away"
+    assert not found()
+    place.rename(away)
+    try:
+        shutil.copytree(away, place)
+        assert not found()
+        stackgen(stack, "users", "add", "--generate", "dora")
+        assert found()
+    finally:
+        shutil.rmtree(place)
+        away.rename(place)
+    assert not found()
 
 
 def test_a_guesser_cannot_choose_the_address_under_which_it_is_noted(stack: LiveStack) -> None:

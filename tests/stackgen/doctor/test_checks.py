@@ -288,6 +288,15 @@ def test_secret_files(changes, found):
     assert kinds(folder_checks.check_files([replace(SECRET, **changes)], group=10001, folder=FOLDER)) == found
 
 
+def test_secrets_that_the_running_registry_has_otherwise():
+    """Said once for the folder, with the command that starts the containers with the one of now."""
+    folder = StackFolder(Path("my stack"))
+    (finding,) = folder_checks.check_unseen([folder.htpasswd, folder.access], folder=folder)
+    assert (finding.kind, finding.place) == (Kind.SECRETS_UNSEEN, "my stack/secrets")
+    assert finding.remedy == "cd 'my stack' && docker compose up -d --wait --force-recreate"
+    assert kinds(folder_checks.check_unseen([], folder=folder)) == []
+
+
 def test_a_secret_that_was_open_gets_the_command_that_rotates_it():
     """Closing the file does not take back what was read; of a file whose reading harms nobody that is all."""
     said = []
