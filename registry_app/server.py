@@ -212,9 +212,8 @@ def exposure_warnings(settings: RegistrySettings) -> list[str]:
     """What a person should know who starts a registry without encryption or without users. Pure."""
     warnings = []
     if settings.htpasswd is None:
-        warnings.append(
-            "no authentication: everyone who reaches this port can push, pull and delete (set auth.htpasswd)"
-        )
+        may = "push, pull and delete" if settings.access_file is None else "do what the access file opens to anonymous"
+        warnings.append(f"no authentication: everyone who reaches this port can {may} (set auth.htpasswd)")
     if settings.http.tls is None and not settings.http.trusted_proxies:
         warnings.append(
             "plain HTTP: passwords and images travel unencrypted (set http.tls, or put a TLS proxy in front)"

@@ -26,7 +26,8 @@ class LoginFailure:
 class Authenticator:
     """Proves who calls, by HTTP Basic against htpasswd; without a verifier everyone is anonymous.
 
-    A way of proof yet to come (a token) takes this class's place: it needs only `authenticate` and `challenge`.
+    A way of proof yet to come (a token) takes this class's place: it needs only `authenticate`, `unauthorized` and
+    `asks`, which says whether anybody can log in.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Authenticator:
     ) -> None:
         self._verifier = verifier
         self._on_failure = on_failure
+        self.asks = verifier is not None
         self.challenge = {"WWW-Authenticate": f'Basic realm="{_quotable(realm)}"'}
 
     def authenticate(self, authorization: str | None, *, address: str) -> Identity:

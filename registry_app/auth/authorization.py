@@ -28,17 +28,19 @@ class Authorizer:
     def require(self, identity: Identity, action: Action, repository: str | None = None) -> None:
         """Nothing, if the caller may do `action` to `repository` (None: to the registry as a whole).
 
-        Raises UNAUTHORIZED to whoever may yet log in, DENIED to a user who may not, with one and the same text
-        whether the repository exists or not.
+        Raises UNAUTHORIZED to whoever may yet log in, DENIED to a user who may not, and to everyone where there are
+        no users, with one and the same text whether the repository exists or not.
         """
         if self.may(identity, action, repository):
             return
-        if identity.name is None:
+        if identity.name is None and self._authenticator.asks:
             raise self._authenticator.unauthorized()
         raise RegistryError(ErrorCode.DENIED)
 
     def may(self, identity: Identity, action: Action, repository: str | None = None) -> bool:
         """Whether a caller who was already identified may do something more, as mount does with its source."""
+        if action is Action.LOGIN and not self._authenticator.asks:
+            return True
         return decide(self._rules(), identity, action, repository).allowed
 
     def readable(self, identity: Identity) -> Callable[[str], bool]:

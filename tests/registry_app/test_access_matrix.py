@@ -210,6 +210,27 @@ def test_anonymous_callers_pull_what_is_public_and_nothing_else(registry):
         assert registry.request("POST", "/v2/public/app/blobs/uploads/", None, headers, auth=False).status == 401
 
 
+def test_where_there_are_no_users_nobody_is_asked_to_log_in(tmp_path):
+    """Docker pulls what is open to anyone only if `/v2/` lets it in; what is not open is denied, login or not."""
+    (tmp_path / "access.yaml").write_text(ACCESS)
+    with start_registry(tmp_path, config={"stackgen": {"access_file": str(tmp_path / "access.yaml")}}) as open_one:
+        for headers in ({}, headers_of("admin")):
+            statuses = [
+                open_one.request(method, path, None, headers).status
+                for method, path in (
+                    ("GET", "/v2/"),
+                    ("GET", "/v2/public/app/tags/list"),
+                    ("GET", "/v2/team/app/tags/list"),
+                    ("POST", "/v2/public/app/blobs/uploads/"),
+                    ("DELETE", "/v2/public/app/manifests/v1"),
+                    ("GET", "/v2/_catalog"),
+                )
+            ]
+            assert statuses == [200, 404, 403, 403, 403, 403]
+        told = open_one.log.read_text()
+        assert "everyone who reaches this port can do what the access file opens to anonymous" in told
+
+
 def test_a_mount_reaches_only_what_the_caller_may_read(registry):
     """Named, or found by the registry: no blob of a repository that one can't pull from."""
     secret = b"a layer of somebody else's"
