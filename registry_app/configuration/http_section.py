@@ -26,8 +26,9 @@ def http_settings(reader: Reader) -> HttpSettings:
     unix = reader.get("http.net") == "unix"
     if reader.get("http.net", "tcp") not in {"tcp", "unix"}:
         reader.problem("http.net", "use tcp or unix")
+    address = reader.parsed("http.addr", _unix_socket if unix else _address, defaults.address)
     return HttpSettings(
-        address=reader.parsed("http.addr", _unix_socket if unix else _address, defaults.address),
+        address=address,
         host=_host(reader),
         prefix="/".join(["", *filter(None, str(reader.get("http.prefix", "")).split("/"))]),
         relative_urls=reader.get("http.relativeurls"),
@@ -37,7 +38,7 @@ def http_settings(reader: Reader) -> HttpSettings:
         read_timeout=reader.get("stackgen.read_timeout", defaults.read_timeout),
         headers=_headers(reader),
         tls=_tls(reader),
-        debug=_debug(reader),
+        debug=_debug(reader, public=address),
         trusted_proxies=reader.parsed("stackgen.trusted_proxies", _networks, ()),
         accel_redirect=reader.parsed("stackgen.accel_redirect", _location, ""),
     )
@@ -85,9 +86,16 @@ def _tls(reader: Reader) -> TlsSettings | None:
     )
 
 
-def _debug(reader: Reader) -> DebugSettings | None:
+def _debug(reader: Reader, *, public: Address) -> DebugSettings | None:
     address = reader.parsed("http.debug.addr", _address, None)
     if address is None:
+        return None
+    if _meet(address, public):
+        # As after REGISTRY_HTTP_ADDR=0.0.0.0:5001, which registry:2's own guide types: its image has no debug listener.
+        reader.findings.warnings.append(
+            f"http.debug.addr {reader.get('http.debug.addr')} is the port of http.addr, too: health and metrics are "
+            "not served: set REGISTRY_HTTP_DEBUG_ADDR to another one"
+        )
         return None
     return DebugSettings(
         address=address,
@@ -96,6 +104,12 @@ def _debug(reader: Reader) -> DebugSettings | None:
         certificate_probe=reader.parsed("stackgen.certificate_probe", _address, None),
         certificate_name=reader.get("stackgen.certificate_name", ""),
     )
+
+
+def _meet(one: Address, other: Address) -> bool:
+    everywhere = {"", "0.0.0.0", "::"}  # noqa: S104 - looked for, not listened on
+    same_host = one.host == other.host or bool({one.host, other.host} & everywhere)
+    return not one.socket and not other.socket and one.port == other.port != 0 and same_host
 
 
 def _address(text: str) -> Address:

@@ -270,6 +270,23 @@ def test_all_problems_are_told_at_once():
     assert len(found) == 3
 
 
+@pytest.mark.parametrize(
+    ("public", "debug", "meet"),
+    [
+        ("0.0.0.0:5001", "127.0.0.1:5001", True),
+        (":5000", ":5000", True),
+        ("127.0.0.1:5001", "127.0.0.1:5001", True),
+        ("10.0.0.1:5001", "127.0.0.1:5001", False),
+        (":5000", ":5001", False),
+    ],
+)
+def test_where_the_public_port_takes_that_of_the_debug_listener_the_service_starts_without(public, debug, meet):
+    """`-e REGISTRY_HTTP_ADDR=0.0.0.0:5001`, typed for registry:2, is served; the warning says what is not."""
+    found = settings(SMALLEST + f"http: {{debug: {{addr: '{debug}'}}}}\n", REGISTRY_HTTP_ADDR=public)
+    assert (found.http.debug is None) == meet
+    assert any("REGISTRY_HTTP_DEBUG_ADDR" in notice for notice in found.notices) == meet
+
+
 def test_of_a_file_that_is_no_yaml_nothing_else_is_said():
     """Its version is not missing."""
     (problem,) = problems(SMALLEST + "log:\n\tlevel: info\n")
