@@ -27,6 +27,7 @@ from stackgen.diffing import BESIDE_SUFFIX, CHANGING, PLACING, Action, Change, F
 from stackgen.drafts import drafting
 from stackgen.errors import StackgenError
 from stackgen.lockfile import Lock, digest, format_lock
+from stackgen.shell import shell_line, stackgen_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,8 +120,20 @@ def _prepare(
     kept = [_stage_copy(folder, number, change) for number, change in enumerate(recorded) if _is_kept(change)]
     _write_durably(folder.staging / "lock", lock, _TEXT)
     steps += [*kept, {"from": "lock", "to": _relative(folder, folder.lock), "was": None}]
+    for step in steps:
+        _refuse_closed(folder.root / step["to"])
     _sync(folder.staging)
     _write_durably(folder.journal.with_suffix(".tmp"), json.dumps({"steps": steps}).encode(), _TEXT)
+
+
+def _refuse_closed(target: Path) -> None:
+    """StackgenError where nothing could be put in place: past the point of no return that would stop half-way."""
+    place = next(one for one in target.parents if one.exists())
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise StackgenError(
+            f"{place} belongs to uid {place.stat().st_uid}, and you may not change it: nothing was written",
+            hint=shell_line("sudo", "chown", str(os.geteuid()), place),
+        )
 
 
 def _behind(bridge: Bridge, change: Change) -> Change:
@@ -169,7 +182,7 @@ def _link_or_copy(source: str, copy: str) -> str:
 def recover(folder: StackFolder) -> None:
     """Finishes a write that had passed its point of no return; forgets one that had not."""
     if folder.journal.is_file():
-        journal = json.loads(folder.journal.read_text(encoding="utf-8"))["steps"]
+        journal = _read_journal(folder)
         # What follows one another in a folder is synced together; what is in another one waits for it.
         for place, steps in groupby(journal, key=lambda step: (folder.root / step["to"]).parent):
             for step in steps:
@@ -179,6 +192,17 @@ def recover(folder: StackFolder) -> None:
         folder.journal.unlink()
         _sync(folder.state)
     _clear_staging(folder)
+
+
+def _read_journal(folder: StackFolder) -> list[dict[str, Any]]:
+    try:
+        steps: list[dict[str, Any]] = json.loads(folder.journal.read_text(encoding="utf-8"))["steps"]
+        return [{"from": step["from"], "to": str(step["to"]), "was": step["was"]} for step in steps]
+    except (ValueError, LookupError, TypeError) as error:
+        again = f"{shell_line('rm', folder.journal)}; {stackgen_line(folder, 'render')}"
+        raise StackgenError(
+            f"{folder.journal} can't be read: {error}", hint=f"a command was interrupted: write the files anew: {again}"
+        ) from None
 
 
 def _carry_out(folder: StackFolder, step: dict[str, Any]) -> None:

@@ -31,7 +31,8 @@ def report(error: Exception) -> int:
 
 def _refusal(error: OSError) -> StackgenError:
     """What went wrong with a file, and what to do."""
-    place = f"{error.filename}: " if error.filename else ""
+    # Of a rename the second one is the place that people know; the first is a draft of ours.
+    place = f"{error.filename2 or error.filename}: " if error.filename else ""
     match error:
         case PermissionError():
             return StackgenError(f"{place}permission denied", hint="look at its owner and mode, or use sudo")

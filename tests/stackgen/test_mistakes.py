@@ -77,6 +77,46 @@ def test_what_init_says_to_type_names_the_folder_that_was_asked_for():
         assert "being-made" not in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
+def test_a_folder_that_root_made_stops_a_render_before_it_begins():
+    """As after a `sudo stackgen render`: half a stack would need root to be finished."""
+    with tempfile.TemporaryDirectory() as theirs:  # pytest closes its own folders to others as it starts
+        os.chown(theirs, 12345, 12345)
+        other = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", sys.executable, "-m", "stackgen"]
+
+        def run(*words):
+            environ = os.environ | {"HOME": "/nonexistent"}
+            return subprocess.run(
+                [*other, *words], env=environ, cwd=theirs, capture_output=True, text=True, check=False
+            )
+
+        assert run("init", "s", "--yes").returncode == 0
+        stack = Path(theirs, "s")
+        os.chown(stack / "nginx", 0, 0)
+        (stack / ".env").write_text((stack / ".env").read_text() + "LOG_LEVEL=debug\n")
+        before = {path: path.read_bytes() for path in stack.rglob("*") if path.is_file()}
+        refused = run("render", "s")
+        (stack / ".stackgen/audit.log").unlink()  # that it was tried
+        assert refused.returncode == 1
+        assert "s/nginx belongs to uid 0, and you may not change it: nothing was written" in refused.stderr
+        assert "sudo chown 12345 s/nginx" in refused.stderr
+        assert {path: path.read_bytes() for path in stack.rglob("*") if path.is_file()} == before
+        os.chown(stack / "nginx", 12345, 12345)
+        assert run("render", "s").returncode == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"steps": 5}', '{"steps": [{"to": "x"}]}'])
+def test_a_journal_that_can_not_be_understood_is_told_with_the_way_out(stackgen, folder, text):
+    """It is written whole; whoever finds another one has lost a disk's block, or edited it."""
+    folder.journal.write_text(text)
+    for command in ("plan", "render"):
+        told = stackgen(command, folder.root, code=1).stderr
+        assert "journal.json can't be read" in told
+        assert f"rm {folder.journal}" in told
+    folder.journal.unlink()
+    stackgen("render", folder.root)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
