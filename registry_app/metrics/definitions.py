@@ -107,7 +107,8 @@ _REQUESTS = (
     _counted(
         Kind.HISTOGRAM,
         "registry_http_request_duration_seconds",
-        "Time from the request's first line to the end of the answer that the registry itself sends.",
+        "Time from the request's first line to the end of the answer that the registry itself sends; without wrong "
+        "logins, which are kept waiting on purpose.",
         handler=HANDLERS,
         method=METHODS,
     ),

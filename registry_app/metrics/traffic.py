@@ -37,6 +37,8 @@ _DURATION_SUM = len(DURATION_BUCKETS) + 1
 _REFUSED, _FAILED = 400, 500
 _AUTH_RESULTS = {403: "denied", 429: "throttled"}
 _UNAUTHORIZED = 401
+# Wrong logins: their answers are delayed, and whoever guesses must not make the registry look slow.
+_KEPT_WAITING = {"failed", "throttled"}
 
 
 MOST_WAITING = 1000
@@ -56,14 +58,14 @@ class Operation:
 class Ending:
     """What every request adds to that ends this way.
 
-    One to each place of `ones`, its time to the histogram at `duration`, the bytes of its body at `received` (None
-    where bodies are not counted), and those of its answer if it `sends` content. `board` is where its repository
-    stands out.
+    One to each place of `ones`, its time to the histogram at `duration` (None where it was kept waiting on purpose),
+    the bytes of its body at `received` (None where bodies are not counted), and those of its answer if it `sends`
+    content. `board` is where its repository stands out.
     """
 
     operation: Operation
     ones: tuple[int, ...]
-    duration: int
+    duration: int | None
     received: int | None
     sends: bool
     board: str | None
@@ -141,8 +143,9 @@ def _count(row: Row, exchange: Exchange) -> None:
     ending, seconds, received, sent, interrupted, _ = exchange
     for place in ending.ones:
         row[place] += 1
-    row[ending.duration + bisect_left(DURATION_BUCKETS, seconds)] += 1
-    row[ending.duration + _DURATION_SUM] += seconds
+    if ending.duration is not None:
+        row[ending.duration + bisect_left(DURATION_BUCKETS, seconds)] += 1
+        row[ending.duration + _DURATION_SUM] += seconds
     if received and ending.received is not None:
         row[ending.received] += received
     if sent and ending.sends:
@@ -172,7 +175,9 @@ def ending_of(operation: Operation, status: int, asked: str | None) -> Ending:
     return Ending(
         operation,
         ones=tuple(place_of(*key) for key in ones),
-        duration=place_of("registry_http_request_duration_seconds", handler, method),
+        duration=(
+            None if asked in _KEPT_WAITING else place_of("registry_http_request_duration_seconds", handler, method)
+        ),
         received=place_of("registry_pushed_bytes_total", outcome) if pushes else None,
         sends=pulls and outcome == "ok",
         board=_board(outcome, pushes=pushes, pulls=pulls),

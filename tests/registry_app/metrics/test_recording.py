@@ -123,6 +123,18 @@ def test_the_question_for_a_right_has_one_result(status, let_in, named, claimed,
     assert {name for name, value in counted.items() if value} == ({result} if result else set())
 
 
+@pytest.mark.parametrize(("asked", "timed"), [("accepted", 1), ("challenged", 1), ("failed", 0), ("throttled", 0)])
+def test_whoever_guesses_passwords_does_not_make_the_registry_look_slow(asked, timed):
+    """Wrong logins are kept waiting for seconds on purpose: they are counted, and not timed."""
+    recorder = Recorder()
+    exchange(Traffic(recorder, Recent()), method="GET", handler="base", status=401, asked=asked)
+    found = samples(recorder)
+    answered = (("code", "401"), ("handler", "base"), ("method", "get"))
+    base = (("handler", "base"), ("method", "get"))
+    assert found["registry_http_requests_total", answered] == 1
+    assert found.get(("registry_http_request_duration_seconds_count", base), 0) == timed
+
+
 def test_a_value_that_the_table_does_not_list_is_refused():
     """A programmer's mistake shows in tests, not as one more series."""
     with pytest.raises(ValueError, match="lists no registry_pushes_total perhaps"):
