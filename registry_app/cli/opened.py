@@ -12,6 +12,7 @@ import click
 
 from registry_app.errors import RegistryError
 from registry_app.storage import Storage, open_storage
+from registry_app.storage.failures import is_full
 from registry_app.storage.layout import Layout
 from registry_app.storage.rights import why_barred
 
@@ -44,6 +45,8 @@ def storage_or_exit(settings: RegistrySettings) -> Iterator[Storage]:
 def _hint(error: OSError, place: Path) -> str:
     if error.errno == errno.EROFS:
         return "mount the disk writable again; `dmesg` tells why it is not"
+    if is_full(error):
+        return "make room on this disk: `registry trash empty --all` does, `registry garbage-collect --no-trash` may"
     why = why_barred(place) if isinstance(error, PermissionError) else None
     return why or "run it on the host that has the storage"
 

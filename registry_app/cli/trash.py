@@ -40,20 +40,22 @@ def list_runs(config: str | None) -> None:
 @click.argument("run")
 @configuration_argument
 def restore(run: str, config: str | None) -> None:
-    """Put back everything that RUN took, where nothing newer lies."""
+    """Put back everything that RUN took, where nothing newer lies, and what its images need from later runs.
+
+    What an image lacks then is gone for good, and named.
+    """
     from registry_app.administration import recorded
     from registry_app.cli.opened import storage_or_exit
+    from registry_app.gc import undelete
 
     settings = settings_or_exit(config)
     with storage_or_exit(settings) as storage:
         _require(storage, run)
-        with storage.locks.collecting() as alone:  # which would take the first things away before the last are back
-            if not alone:
-                click.echo("error: a collection is running: try again when it has ended", err=True)
-                raise SystemExit(1)
-            with recorded(settings.audit_log, "trash-restore", subject=run):
-                restored = storage.trash.restore(run)
-        tell(f"restored {restored} files")
+        with recorded(settings.audit_log, "trash-restore", subject=run):
+            restored = undelete.restore(storage, run)
+    tell(f"restored {restored.files} files")
+    for finding in restored.missing:
+        tell(str(finding))
 
 
 @command.command("empty")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_app.errors import RegistryError
 from registry_app.oci.digests import Digest
-from registry_app.oci.media_types import IMAGES, INDEXES, OCI_INDEX, OCI_MANIFEST, SCHEMA_1
+from registry_app.oci.media_types import IMAGES, INDEXES, OCI_INDEX, OCI_MANIFEST, SCHEMA_1, lies_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,12 +20,14 @@ _SIGNED_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 class References:
     """The digests in a manifest, and what a list of referrers tells about it.
 
-    `stated`: the media type stands in it; else it is what such a manifest usually is.
+    `stated`: the media type stands in it; else it is what such a manifest usually is. `elsewhere`: those of the blobs
+    that a registry may lack, as clients fetch them from where they are told to.
     """
 
     media_type: str
     stated: bool = True
     blobs: frozenset[Digest] = frozenset()
+    elsewhere: frozenset[Digest] = frozenset()
     children: tuple[Digest, ...] = ()
     subject: Digest | None = None
     artifact_type: str | None = None
@@ -54,6 +56,7 @@ def parse_references(body: bytes) -> References:
         media_type=media_type,
         stated=media_type == document.get("mediaType"),
         blobs=frozenset(_blobs(document, config)),
+        elsewhere=frozenset(_elsewhere(document)),
         children=tuple(_digests(document, "manifests", "digest")),
         subject=_digest(document["subject"], "digest") if document.get("subject") else None,
         artifact_type=artifact_type if isinstance(artifact_type, str) else None,
@@ -78,6 +81,12 @@ def _blobs(document: dict[str, Any], config: dict[str, Any] | None) -> Iterator[
     yield from _digests(document, "layers", "digest")
     yield from _digests(document, "blobs", "digest")
     yield from _digests(document, "fsLayers", "blobSum")
+
+
+def _elsewhere(document: dict[str, Any]) -> Iterator[Digest]:
+    for layer in document.get("layers") or ():
+        if isinstance(stated := layer.get("mediaType"), str) and lies_elsewhere(stated):
+            yield _digest(layer, "digest")
 
 
 def _digests(document: dict[str, Any], name: str, key: str) -> Iterator[Digest]:

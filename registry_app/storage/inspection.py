@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from registry_app.oci.names import Repository
+    from registry_app.oci.references import References
     from registry_app.storage.store import Storage
 
 
@@ -43,8 +44,18 @@ def find_gaps(storage: Storage) -> Iterator[Finding]:
             if not storage.manifests.exists(repository, digest):
                 yield Finding(name, str(tag), f"names {digest}, which is not there: push it again, or delete the tag")
         for digest in storage.manifests.digests(repository):
-            for missing in _missing(storage, repository, digest):
-                yield Finding(name, str(digest), f"refers to {missing}, which is not there: push the image again")
+            yield from find_missing(storage, repository, digest)
+
+
+def find_missing(storage: Storage, repository: Repository, digest: Digest) -> Iterator[Finding]:
+    """What a manifest refers to and its repository lacks, or that it is itself not to be had."""
+    try:
+        references = parse_references(storage.manifests.get(repository, digest).body)
+    except (RegistryError, ValueError):
+        yield Finding(str(repository), str(digest), "its content is missing or damaged: push it again, or delete it")
+        return
+    for missing in _missing(storage, repository, references):
+        yield Finding(str(repository), str(digest), f"refers to {missing}, which is not there: push the image again")
 
 
 def find_foreign(storage: Storage) -> Iterator[Finding]:
@@ -81,12 +92,8 @@ def _children(storage: Storage, repository: Repository) -> Iterator[Digest]:
             continue
 
 
-def _missing(storage: Storage, repository: Repository, digest: Digest) -> Iterator[Digest]:
-    try:
-        references = parse_references(storage.manifests.get(repository, digest).body)
-    except (RegistryError, ValueError):
-        return
-    for blob in references.blobs:
+def _missing(storage: Storage, repository: Repository, references: References) -> Iterator[Digest]:
+    for blob in references.blobs - references.elsewhere:
         link = storage.layout.layer(repository, blob)
         if not has_link(storage.files, link, blob) or storage.contents.find(blob) is None:
             yield blob

@@ -19,14 +19,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from registry_app.oci.digests import Digest
+from registry_app.oci.names import Repository, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from registry_app.oci.digests import Digest
-    from registry_app.oci.names import Repository, Tag
+_REVISION = re.compile(r"(?P<repository>.+)/_manifests/revisions/(?P<algorithm>[^/]+)/(?P<hex>[^/]+)/link")
+_CURRENT = re.compile(r"(?P<repository>.+)/_manifests/tags/(?P<tag>[^/]+)/current/link")
 
 
 class Layout:
@@ -96,6 +100,16 @@ class Layout:
         """The link that makes a manifest part of a repository."""
         return self.repositories / f"{repository}/_manifests/revisions/{digest.algorithm}/{digest.hex}/link"
 
+    def revision_at(self, path: Path) -> tuple[Repository, Digest] | None:
+        """Whose link to which manifest lies at this path; None if none does."""
+        found = _REVISION.fullmatch(self._below_repositories(path))
+        return found and (Repository(found["repository"]), Digest(found["algorithm"], found["hex"]))
+
+    def tag_at(self, path: Path) -> tuple[Repository, Tag] | None:
+        """Whose tag has its link to the manifest that it names now at this path; None if none has."""
+        found = _CURRENT.fullmatch(self._below_repositories(path))
+        return found and (Repository(found["repository"]), Tag(found["tag"]))
+
     def tags(self, repository: Repository) -> Path:
         """The folder of a repository's tags."""
         return self.repositories / f"{repository}/_manifests/tags"
@@ -123,3 +137,6 @@ class Layout:
     def upload(self, repository: Repository, upload_id: str) -> Path:
         """The folder of one upload."""
         return self.uploads(repository) / upload_id
+
+    def _below_repositories(self, path: Path) -> str:
+        return str(path.relative_to(self.repositories)) if path.is_relative_to(self.repositories) else ""

@@ -10,11 +10,10 @@ import os
 import shutil
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from registry_app.storage.files import Files
     from registry_app.storage.layout import Layout
 
@@ -73,21 +72,27 @@ class Trash:
 
     def extent(self, run: str) -> tuple[int, int]:
         """Number of files of a run, and their bytes."""
-        sizes = [path.stat(follow_symlinks=False).st_size for path in self._own_paths(run)]
+        sizes = []
+        for place in self.contents(run):
+            with contextlib.suppress(FileNotFoundError):  # taken back or emptied at this moment
+                sizes.append(self._in_run(run, place).stat(follow_symlinks=False).st_size)
         return len(sizes), sum(sizes)
 
-    def restore(self, run: str) -> int:
-        """Puts back what a run took, blobs first, where nothing newer lies; durably. The number of files."""
-        restored = 0
-        folder = self._layout.trash / run
-        for path in self._own_paths(run):
-            place = self._layout.tree / path.relative_to(folder)
+    def contents(self, run: str) -> list[Path]:
+        """The places in the tree of what a run took: blobs first, and within a repository layers before manifests."""
+        folder = str(self._layout.trash / run)
+        found = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+        return sorted(self._layout.tree / path.relative_to(folder) for path in found if not path.is_symlink())
+
+    def put_back(self, run: str, place: Path) -> bool:
+        """Puts back what a run took from this place, unless something newer lies there; durable when this is True."""
+        source = self._in_run(run, place)
+        with contextlib.suppress(FileNotFoundError):  # taken back by a push at this moment
             if not place.exists():
-                os.utime(path)  # a lease of its own: the next collection would take it away again
-                self._files.publish(path, place)
-                restored += 1
-        self.empty(run)
-        return restored
+                os.utime(source)  # a lease of its own: the next collection would take it away again
+                self._files.publish(source, place)
+                return True
+        return False
 
     def empty(self, run: str) -> None:
         """Removes a run's things for good."""
@@ -105,14 +110,11 @@ class Trash:
     def _place(self, run: str, path: str) -> str:
         return f"{self._layout.trash}/{run}{path.removeprefix(str(self._layout.tree))}"
 
-    def _own_paths(self, run: str) -> list[Path]:
-        # Sorted: `blobs` come before `repositories`, and within a repository layers before manifests.
-        found = (self._layout.trash / run).rglob("*")
-        return sorted(path for path in found if path.is_file() and not path.is_symlink())
+    def _in_run(self, run: str, place: Path) -> Path:
+        return self._layout.trash / run / place.relative_to(self._layout.tree)
 
     def _collected(self, path: Path) -> list[Path]:
-        inside = path.relative_to(self._layout.tree)
-        return [self._layout.trash / run / inside for run in reversed(self.runs()) if f"-{COLLECTED}-" in run]
+        return [self._in_run(run, path) for run in reversed(self.runs()) if f"-{COLLECTED}-" in run]
 
 
 def time_of(run: str) -> float | None:

@@ -84,6 +84,24 @@ def test_gaps_are_named_with_what_to_do(store, tmp_path):
     assert (code, lines[0].startswith("team/app: 1: names sha256:")) == (1, True)
 
 
+def test_a_manifest_that_is_not_to_be_had_is_named(store, tmp_path):
+    """Though no tag names it: a collection keeps all of its repository for it."""
+    bare = manifest(annotations={"a": "b"})
+    digest = store.manifests.put(APP, Digest.of(bare.body), bare)
+    store.layout.blob(digest).write_bytes(b"{}")
+    wanted = f"team/app: {digest}: its content is missing or damaged: push it again, or delete it"
+    assert check(tmp_path) == (1, [wanted])
+    store.layout.blob(digest).unlink()
+    assert check(tmp_path) == (1, [wanted])
+
+
+def test_a_layer_that_lies_elsewhere_is_not_missing(store, tmp_path):
+    """Those of Windows are fetched from where the manifest says, and no push can mend that."""
+    foreign = descriptor(b"base", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
+    store.manifests.put(APP, Tag("windows"), manifest(layers=[{**foreign, "urls": ["https://example.com/base"]}]))
+    assert check(tmp_path) == (0, ["nothing is missing"])
+
+
 @pytest.mark.parametrize("content", [b"", b"sha256:"])
 def test_a_tag_without_a_digest_is_named(store, tmp_path, content):
     """As registry:2 leaves it when it is killed."""
