@@ -13,8 +13,6 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from registry_app.storage.files import write_all
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -39,7 +37,8 @@ class Epochs:
         """While a manifest is made that refers to these."""
         with self._locks.in_epoch(self._read) as epoch:
             if epoch % 2:
-                self._append(epoch, "".join(f"{digest}\n" for digest in digests))
+                # A line of its own from the start: whoever wrote before may have been cut off by a kill or a full disk.
+                self._append(epoch, "".join(f"\n{digest}" for digest in [*digests, ""]))
             yield
 
     @contextmanager
@@ -81,7 +80,9 @@ class Epochs:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         descriptor = os.open(self._layout.references(epoch), flags, 0o600)
         try:
-            write_all(descriptor, lines.encode())
+            # Whole or once more: between two parts of it others may write.
+            while os.write(descriptor, lines.encode()) < len(lines):
+                pass
         finally:
             os.close(descriptor)
 

@@ -107,6 +107,17 @@ def test_a_manifest_pushed_between_mark_and_sweep_keeps_its_blobs(storage):
     assert run(storage).removed_blobs == 0
 
 
+def test_a_line_that_was_cut_off_in_the_log_of_references_hides_no_other(storage):
+    """A writer that was killed, or met a full disk, left half a digest without an end."""
+    digest = Digest.of(b"layer")
+    with storage.epochs.collection() as log:
+        (path,) = storage.layout.own.glob("references.*")
+        path.write_text(f"{digest}\nsha256:0123")
+        with storage.epochs.referring_to([Digest.of(b"other")]):
+            assert log.holds(Digest.of(b"other"))
+        assert log.holds(digest)
+
+
 def test_a_tag_set_during_the_collection_keeps_its_index_and_all_in_it(storage):
     """An untagged index that is tagged at the last moment loses no platform."""
     child = image(layers=[b"deep"])
