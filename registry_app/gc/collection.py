@@ -139,8 +139,8 @@ class _Collection:
         """Marks what the manifests of a repository need; its links to anything else go."""
         snapshot = self._look_at(repository)
         if not self.policy.untagged:
-            for digest in snapshot.revisions:
-                self.observer.manifest(repository, digest, kept=True, reason="untagged manifests are kept")
+            for decision in decide_manifests(snapshot, self.policy):
+                self.observer.manifest(repository, decision.digest, kept=True, reason=decision.reason)
         needed = marked_by(snapshot)
         self._marks.add(needed)
         for digest in needed:
@@ -152,7 +152,8 @@ class _Collection:
             self.observer.link(repository, digest, kept=reason is not None, reason=reason or "no manifest refers to it")
 
     def _look_at(self, repository: Repository) -> RepositorySnapshot:
-        snapshot = take_snapshot(self.storage, repository, with_tags=False)
+        # Nothing hangs on tags any more but what people are told.
+        snapshot = take_snapshot(self.storage, repository, with_tags=self.hands.explains)
         self._require_no_detours()
         left = self.hands.left_of(repository, snapshot.revisions)
         if unreadable := [digest for digest, revision in left.items() if revision.references is None]:

@@ -8,7 +8,9 @@ from registry_app.gc.snapshot import take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
+    from registry_app.gc.plan import RepositorySnapshot
     from registry_app.oci.digests import Digest
     from registry_app.storage import Storage
 
@@ -24,11 +26,20 @@ def affected_images(storage: Storage, damaged: frozenset[Digest]) -> Iterator[st
             references = revision.references
             if digest in damaged or (references and not damaged.isdisjoint(references.blobs)):
                 broken.add(digest)
-        indexes = {
-            digest
-            for digest, revision in snapshot.revisions.items()
-            if revision.references and not broken.isdisjoint(revision.references.children)
-        }
-        for digest in sorted(broken | indexes):
+        for digest in sorted(_with_indexes_above(snapshot, broken)):
             names = [f"{repository}:{tag}" for tag in sorted(snapshot.tags.get(digest, ()))]
             yield from names or [f"{repository}@{digest}"]
+
+
+def _with_indexes_above(snapshot: RepositorySnapshot, broken: AbstractSet[Digest]) -> set[Digest]:
+    """These manifests and every index that holds one of them, also by way of other indexes."""
+    above: dict[Digest, list[Digest]] = {}
+    for digest, revision in snapshot.revisions.items():
+        for child in revision.references.children if revision.references else ():
+            above.setdefault(child, []).append(digest)
+    found, waiting = set(broken), list(broken)
+    while waiting:
+        fresh = [digest for digest in above.get(waiting.pop(), ()) if digest not in found]
+        found.update(fresh)
+        waiting += fresh
+    return found

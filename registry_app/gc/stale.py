@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _KILLED_LONG_AGO = 3600.0  # seconds
 # Who was told that the disk is full has no use for the first half of a layer for a week.
 _STALE_WHEN_SHORT = 3600.0  # seconds
+# Not there, a folder, a symbolic link: no request has it open.
+_NOTHING_TO_WRITE_TO = (errno.ENOENT, errno.EISDIR, errno.ELOOP)
 
 
 def uploads_at_rest(storage: Storage, *, age: float) -> Iterator[tuple[Repository, Path, str | None]]:
@@ -58,7 +61,9 @@ def remove_upload(folder: Path) -> bool:
     """Removes an upload unless a request writes to it now."""
     try:
         data = os.open(folder / "data", os.O_RDWR | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in _NOTHING_TO_WRITE_TO:
+            raise
         shutil.rmtree(folder, ignore_errors=True)
         return True
     try:

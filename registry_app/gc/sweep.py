@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from registry_app.gc.plan import Policy, why_young
 from registry_app.gc.stale import remove_upload
@@ -43,6 +43,7 @@ class Sweeper:
     policy: Policy
     log: ReferenceLog
     locks: SweepLocks
+    explains: ClassVar[bool] = False
     run: str = field(init=False)
     _swept: int = 0
     _keeps_trash: bool = False
@@ -135,10 +136,11 @@ class Sweeper:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """What a run would do now."""
+    """What a run would do now, with the reason for each decision."""
 
     storage: Storage
     policy: Policy
+    explains: ClassVar[bool] = True
     _gone: dict[Repository, set[Digest]] = field(default_factory=dict, init=False)
 
     def came_into_use(self, digest: Digest) -> bool:  # noqa: ARG002 - nothing is taken from anybody

@@ -45,7 +45,7 @@ def test_a_dry_run_prints_what_upstream_prints_and_why_the_rest_stays(storage, c
     assert result.exit_code == 0, result.output
     assert "3 blobs marked, 1 blobs and 0 manifests eligible for deletion" in result.output
     assert f"blob eligible for deletion: {Digest.of(b'orphan')}" in result.output
-    assert "kept because untagged manifests are kept" in result.output
+    assert "kept because tagged v1" in result.output
     assert storage.blobs.stat(APP, Digest.of(b"orphan")).size == 6
 
 

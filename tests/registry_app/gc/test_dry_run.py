@@ -40,6 +40,15 @@ def test_a_dry_run_tells_and_changes_nothing(storage):
     )
 
 
+def test_a_dry_run_names_the_tags_that_keep_an_image(storage):
+    """Where untagged manifests stay, too."""
+    tagged, bare = push_image(storage, "v1"), push_image(storage, layers=(b"old",))
+    lines = []
+    plan_collection(storage, NOW, Telling(lines.append))
+    assert f"team/app: marking manifest {tagged} (kept because tagged v1)" in lines
+    assert f"team/app: marking manifest {bare} (kept because untagged manifests are kept)" in lines
+
+
 def test_a_dry_run_tells_of_uploads_and_of_what_goes_for_good(storage, clock):
     """Why an upload stays, too; drafts of killed writers and runs in the trash are counted."""
     clock.now = time.time()

@@ -49,6 +49,19 @@ def test_abandoned_uploads_are_purged_by_last_write_with_or_without_collections(
     assert last_run(storage, "purge")["removed_uploads"] == 1
 
 
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("/etc/passwd")])
+def test_what_is_no_upload_goes_like_one(storage, clock, make):
+    """Whatever lies in its place, the purge goes on."""
+    uploads = [storage.uploads.start(APP), storage.uploads.start(APP)]
+    data = storage.layout.upload(APP, uploads[0].id) / "data"
+    data.unlink()
+    make(data)
+    clock.now = time.time() + 200 * 3600
+    assert "purge" in run_due(storage, schedule_of(settings_of()))
+    assert last_run(storage, "purge")["removed_uploads"] == 2
+    assert not list(storage.layout.uploads(APP).iterdir())
+
+
 def test_a_purge_that_only_names_removes_nothing(storage, clock, caplog):
     """`dryrun: true`."""
     caplog.set_level("INFO")

@@ -51,9 +51,10 @@ def test_a_damaged_layer_is_never_served_again_and_heals_when_pushed(storage):
     push_image(storage, "v1")
     push_image(storage, "v1", Repository("other"))
     push_document(storage, index(child), "multi")
+    push_document(storage, index(index(child)), "above")
     flip(storage.layout.blob(Digest.of(b"layer")), random.Random(1))
     report = scrub(storage)
-    assert set(report.affected) == {"other:v1", "team/app:multi", "team/app:v1"}
+    assert set(report.affected) == {"other:v1", "team/app:above", "team/app:multi", "team/app:v1"}
     assert quarantined(storage) == [Digest.of(b"layer")]
     with refused(ErrorCode.BLOB_UNKNOWN):
         storage.blobs.stat(APP, Digest.of(b"layer"))
