@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -83,19 +85,16 @@ def test_a_dead_engine_is_named(folder, tmp_path):
 
 @needs_docker
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
-def test_a_socket_that_is_somebody_else_s_names_the_group(folder, tmp_path):
+def test_a_socket_that_is_somebody_else_s_names_the_group():
     """The commonest reason of all, said at the end of init."""
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "d.sock"))
-        (tmp_path / "d.sock").chmod(0o600)
+    with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as listening:
+        Path(place).chmod(0o777)  # its own folder, not pytest's: what is above it is not ours to open to others
+        listening.bind(f"{place}/d.sock")
+        Path(place, "d.sock").chmod(0o600)
         listening.listen()
-        environ = os.environ | {"DOCKER_HOST": f"unix://{tmp_path}/d.sock", "HOME": "/nonexistent"}
-        (tmp_path / "theirs").mkdir(mode=0o777)
-        (tmp_path / "theirs").chmod(0o777)
-        for parent in [tmp_path, *tmp_path.parents[:2]]:
-            parent.chmod(0o755)
+        environ = os.environ | {"DOCKER_HOST": f"unix://{place}/d.sock", "HOME": "/nonexistent"}
         other = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", sys.executable, "-m", "stackgen"]
-        command = [*other, "init", str(tmp_path / "theirs/s"), "--yes"]
+        command = [*other, "init", f"{place}/s", "--yes"]
         done = subprocess.run(command, env=environ, cwd="/", capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert "usermod -aG docker" in done.stderr
