@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,7 @@ from registry_app.gc.damage import affected_images
 from registry_app.gc.marks import stored_digests
 from registry_app.gc.runs import record_run
 from registry_app.oci.digests import Digest, is_encoded, new_hash
+from registry_app.storage.failures import is_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,13 +147,24 @@ def _put_away(storage: Storage, digest: Digest, path: Path, *, inode: int) -> bo
         found = storage.files.stat(path)
         if found is None or found.st_ino != inode:
             return False
-        place = storage.layout.quarantined(digest)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(place)
+        _move_away(path, storage.layout.quarantined(digest), storage.clock())
         storage.files.sync_folders(path.parent)
-        now = storage.clock()
-        os.utime(place, (now, now))
         return True
+
+
+def _move_away(path: Path, place: Path, now: float) -> None:
+    try:
+        # With its folder, as a full disk has no room for another one.
+        if not place.parent.parent.is_dir():
+            place.parent.parent.mkdir(parents=True)
+        shutil.rmtree(place.parent, ignore_errors=True)
+        path.parent.rename(place.parent)
+        os.utime(place, (now, now))
+    except OSError as error:
+        if not is_full(error):
+            raise
+        log.warning("there is no room for the quarantine: %s is removed for good", path)
+        path.unlink(missing_ok=True)
 
 
 def _how_far(report: ScrubReport, place: Digest) -> str:

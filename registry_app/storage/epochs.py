@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
+
+from registry_app.storage.files import write_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +34,21 @@ class Epochs:
     def __init__(self, layout: Layout, locks: Locks) -> None:
         self._layout = layout
         self._locks = locks
+
+    def prepare(self) -> None:
+        """Makes the files of a collection while there is room: the first one may come on a full disk.
+
+        An epoch that another process enters at this moment stays as it is.
+        """
+        if self._layout.epoch.exists():
+            return
+        draft = self._layout.drafts / str(uuid.uuid4())
+        with contextlib.suppress(OSError):
+            self._layout.references(0).touch(0o600)
+            write_new(draft, bytes(_SIZE))
+            os.link(draft, self._layout.epoch)
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
     @contextmanager
     def referring_to(self, digests: Iterable[Digest]) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 import time
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
 from registry_app.oci.names import LONGEST_REPOSITORY, Repository, is_component
-from registry_app.storage.failures import failures_told
+from registry_app.storage.failures import failures_told, is_full
 from registry_app.storage.files import sync_folder
 from registry_app.storage.trash import DELETED
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from registry_app.storage.locks import Locks
     from registry_app.storage.trash import Trash
 
+log = logging.getLogger("registry.storage")
 _PARTS = frozenset({"_layers", "_manifests"})
 _UPLOADS = frozenset({"_uploads"})
 _MOST_SHAPES = 200_000
@@ -95,9 +98,19 @@ class Repositories:
             for part in self._parts(repository):
                 self._trash.forget(part)
                 if self._files.is_folder(part):
-                    self._trash.throw(run, part)
+                    self._take_away(run, part)
             sync_folder(self._layout.repository(repository))
             self._remove_empty(self._layout.repository(repository))
+
+    def _take_away(self, run: str, part: Path) -> None:
+        try:
+            self._trash.throw(run, part)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            log.warning("there is no room for the trash: %s is removed for good", part)
+            shutil.rmtree(part / "tags", ignore_errors=True)  # which would name what is gone, if this ends half done
+            shutil.rmtree(part)
 
     def _parts(self, repository: Repository) -> tuple[Path, ...]:
         layout = self._layout

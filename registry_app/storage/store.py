@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry_app.errors import RegistryError
+from registry_app.oci.digests import ALGORITHMS
 from registry_app.storage.blobs import Blobs, Contents
 from registry_app.storage.epochs import Epochs
 from registry_app.storage.failures import failures_told
@@ -118,6 +120,7 @@ def open_storage(root: Path, *, reserve_bytes: int = 0, clock: Callable[[], floa
     contents = Contents(layout, files, trash, clock=clock)
     blobs = Blobs(layout, files, contents, locks=locks, trash=trash)
     epochs = Epochs(layout, locks)
+    epochs.prepare()
     file_clock = FileClock(layout.drafts)
     listings = Listings(files, age_of=file_clock.age_of)
     index = Index(layout.index)
@@ -159,6 +162,9 @@ def _make_tree(layout: Layout) -> None:
         layout.locks.touch(0o600)
     if not layout.drafts.is_dir():
         layout.drafts.mkdir(FOLDER_MODE, exist_ok=True)
+    for algorithm in ALGORITHMS:  # while there is room: damage may be found on a full disk
+        with contextlib.suppress(OSError):
+            (layout.quarantine / algorithm).mkdir(FOLDER_MODE, parents=True, exist_ok=True)
     if layout.drafts.stat().st_dev != layout.repositories.stat().st_dev:
         reason = f"this folder and {layout.tree} must lie on one file system: name the other's place as rootdirectory"
         raise OSError(errno.EXDEV, reason, str(layout.own))

@@ -11,6 +11,8 @@ from contextlib import suppress
 from registry_app.gc.collection import collect
 from registry_app.gc.observers import Observer
 from registry_app.gc.plan import Policy
+from registry_app.gc.scrub import scrub
+from registry_app.oci.digests import Digest
 from registry_app.storage import open_storage
 from tests.faults.client import FAILURES, Client, RefusedError, make_image
 from tests.faults.crashes import children_of, starter
@@ -74,15 +76,25 @@ def _answer_problems(error, root):
 
 
 def _room_comes_back(made, running, client, ledger):
-    """On a full disk DELETE and a collection free room, unaided."""
+    """On a full disk DELETE, a scrub and a collection do their work, and free room, unaided."""
+    doomed = make_image(random.Random(1), layers=1, size=5000)
+    client.push("team/doomed", "1", doomed)
     _fill(made.mount, leave=0)
+    storage = open_storage(made.mount, reserve_bytes=1 << 30)
+    with storage.layout.blob(Digest.of(doomed.blobs[1])).open("r+b") as damaged:
+        damaged.write(b"!")
+    if scrub(storage).affected != ["team/doomed:1"]:
+        yield "a scrub on a full disk names no damage"
+    status, _, body = client.ask("DELETE", "/v2/team/doomed/_stackgen/repository")
+    if status != 202:
+        yield f"DELETE of a repository on a full disk answers {status} {body[:200]!r}"
     name = next(name for name, digest in ledger.acknowledged.items() if digest)
     status, _, body = client.ask("DELETE", f"/v2/{name[0]}/manifests/{ledger.acknowledged.pop(name)}")
     ledger.maybe.pop(name, None)
     if status != 202:
         yield f"DELETE on a full disk answers {status} {body[:200]!r}"
     before = os.statvfs(made.mount).f_bavail
-    report = collect(open_storage(made.mount, reserve_bytes=1 << 30), Policy(grace=0), Observer())
+    report = collect(storage, Policy(grace=0), Observer())
     if not report.removed_blobs or os.statvfs(made.mount).f_bavail <= before:
         yield f"a collection on a full disk frees nothing: {report}"
     yield from ledger.problems(running.port)

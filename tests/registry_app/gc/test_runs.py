@@ -82,6 +82,7 @@ def test_a_scheduled_run_that_fails_is_logged_and_tried_again(storage, clock, ca
     with storage.locks.collecting():
         assert run_due(storage, schedule) == ()
     assert not caplog.records
+    storage.layout.epoch.unlink()
     storage.layout.epoch.mkdir()
     assert run_due(storage, schedule) == ()
     assert "gc failed" in caplog.text
