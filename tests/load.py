@@ -108,8 +108,9 @@ class Load:
         connection.request(method, path, body=body or None, headers=headers)
         answer = connection.getresponse()
         answer.content = answer.read()
-        self.longest = max(self.longest, time.monotonic() - began)
-        assert answer.status == due, f"{method} {path}: {answer.status} {answer.content[:200]!r}"
+        took = time.monotonic() - began
+        self.longest = max(self.longest, took)
+        assert answer.status == due, f"{method} {path}: {answer.status} after {took:.1f} s {answer.content[:200]!r}"
         self.done[method] += 1
         return answer
 

@@ -8,6 +8,7 @@ import shutil
 import ssl
 import subprocess
 import time
+import urllib.request
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ CHANGES = (
     ("resolver 127.0.0.11 valid=2s;", ""),
     ("zone registry 128k;", ""),
     ("zone registry_alone 128k;", ""),
+    ("zone registry_or_wait 128k;", ""),
     ("server registry:5000 resolve ", "server 127.0.0.1:{upstream} "),
     ("127.0.0.1:8082", "127.0.0.1:{waiting}"),
     ("/etc/nginx/certs/fullchain.pem", "{folder}/server.pem"),
@@ -60,9 +62,15 @@ class Front:
 
     port: int
     plain_port: int
+    status_port: int
     context: ssl.SSLContext
     access_log: Path
     error_log: Path
+
+    def accepted(self) -> int:
+        """Connections taken so far, this question's and those from its own waiting room included."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}/stub_status", timeout=10) as answer:
+            return int(answer.read().split()[7])
 
     def requests(self) -> list[dict[str, Any]]:
         """Every request that nginx took for one, in the order of their ends."""
@@ -87,9 +95,9 @@ def rendered_nginx(registry: RunningRegistry, folder: Path) -> Iterator[Front]:
         pytest.skip("nginx is not installed")
     folder.mkdir()
     _make_certificate(folder)
-    port, plain = free_port(), free_port()
+    port, plain, status = free_port(), free_port(), free_port()
     user = "user root;" if os.geteuid() == 0 else ""
-    places = {"folder": folder, "port": port, "status": free_port(), "plain": plain, "user": user}
+    places = {"folder": folder, "port": port, "status": status, "plain": plain, "user": user}
     places["waiting"] = free_port()
     text = rendered(**places, upstream=registry.port, root=registry.root)
     (folder / "nginx.conf").write_text(text)
@@ -98,7 +106,7 @@ def rendered_nginx(registry: RunningRegistry, folder: Path) -> Iterator[Front]:
     context = ssl.create_default_context(cafile=str(folder / "server.pem"))
     try:
         _wait(process, folder)
-        yield Front(port, plain, context, folder / "access.log", folder / "error.log")
+        yield Front(port, plain, status, context, folder / "access.log", folder / "error.log")
     finally:
         process.terminate()
         process.wait(5)
