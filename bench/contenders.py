@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bench.workspace import free_port
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bench.workspace import Workspace
@@ -24,18 +27,34 @@ START_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A registry with its command; `extra` is laid over the configuration that all share."""
+    """A registry with its command; `overlay` gives what is laid over the configuration that all share.
+
+    It is asked with the folder that the contender has for itself.
+    """
 
     name: str
     command: tuple[str, ...]
     authenticated: bool = True
-    extra: tuple[tuple[str, Any], ...] = ()
+    overlay: Callable[[Path], dict[str, Any]] = lambda _: {}
+    debug_port: int | None = None
 
 
-def ours(**stackgen: Any) -> Contender:
-    """The registry of this checkout, as the rendered stack configures it."""
-    extra = {"accel_redirect": "/_blobs/", "trusted_proxies": ["127.0.0.1/32"], **stackgen}
-    return Contender("ours", (sys.executable, "-m", "registry_app"), extra=(("stackgen", extra),))
+def ours(*, name: str = "ours", metrics: bool = True, access_log: bool = False, **stackgen: Any) -> Contender:
+    """The registry of this checkout, as the rendered stack configures it: it counts and audits, behind nginx.
+
+    Its access log is off as that of its peers is, unless that is asked for.
+    """
+    port = free_port()
+
+    def overlay(folder: Path) -> dict[str, Any]:
+        behind_nginx = {"accel_redirect": "/_blobs/", "trusted_proxies": ["127.0.0.1/32"]}
+        return {
+            "log": {"level": "info" if access_log else "error", "accesslog": {"disabled": not access_log}},
+            "http": {"debug": {"addr": f"127.0.0.1:{port}", "prometheus": {"enabled": metrics}}},
+            "stackgen": {"audit_log": str(folder / "audit.log"), **behind_nginx, **stackgen},
+        }
+
+    return Contender(name, (sys.executable, "-m", "registry_app"), overlay=overlay, debug_port=port)
 
 
 def configuration(contender: Contender, workspace: Workspace, *, root: Path, port: int) -> dict[str, Any]:
@@ -52,7 +71,9 @@ def configuration(contender: Contender, workspace: Workspace, *, root: Path, por
     }
     if contender.authenticated:
         document["auth"] = {"htpasswd": {"realm": "bench", "path": str(workspace.htpasswd)}}
-    return document | dict(contender.extra)
+    for section, keys in contender.overlay(workspace.folder / contender.name).items():
+        document[section] = document.get(section, {}) | keys
+    return document
 
 
 class RunningContender:

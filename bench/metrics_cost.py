@@ -1,101 +1,138 @@
-"""What the metrics cost: the same service with and without them, in turns, by processor time for each request.
+"""What the metrics cost: the same service with and without them, behind one nginx, in turns.
 
-    python -m bench.metrics_cost [ROUNDS]
+    python -m bench.metrics_cost [TURNS]              # two seconds a turn, three minutes by default
 
-Processor time of the service's own processes, not the clock. A program beside it still counts, through caches and cores
-that are shared: that is why the two take turns after every few requests, so that what disturbs one disturbs the other.
+Both are as the rendered stack configures them, with a line in the log for each request. The one that counts is read as
+Prometheus does it, every fifteen seconds of its own. Told are requests a second, and the processor time of registry and
+nginx for each request: the time moves less, for it does not count what load generator and machine do besides.
 """
 
 from __future__ import annotations
 
-import hashlib
 import http.client
-import json
-import os
 import statistics
 import sys
 import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.serving import RunningRegistry, start_registry
+from bench.contenders import ours
+from bench.load import get_load
+from bench.processes import cpu_seconds
+from bench.proxy import Backend, Proxy
+from bench.runner import Place, stand_of, warm_up
+from bench.tree import write_tree
+from bench.workspace import make_workspace
 
-REQUESTS = 50
-TURNS = 30
-"""So many requests at a time, so many times in a round."""
-MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-TICK = os.sysconf("SC_CLK_TCK")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
+    from bench.contenders import Contender
+    from bench.stand import Stand
 
-def main(rounds: int) -> None:
-    """Prints the medians of both, and the cost as the median over pairs of neighbouring rounds."""
-    with tempfile.TemporaryDirectory() as folder:
-        quiet = {"log": {"accesslog": {"disabled": True}}, "stackgen": {"workers": 1}}
-        without = {**quiet, "http": {"debug": {"prometheus": {"enabled": False}}}}
-        with (
-            start_registry(Path(folder, "with"), config=quiet, users={"alice": "pw"}) as one,
-            start_registry(Path(folder, "without"), config=without, users={"alice": "pw"}) as two,
-        ):
-            for registry in (one, two):
-                prepare(registry)
-                spend(registry)
-            pairs = [measure(one, two) for _ in range(rounds)]
-    counted, plain = (statistics.median(side) for side in zip(*pairs, strict=True))
-    costs = sorted((a / b - 1) * 100 for a, b in pairs)
-    print(f"GET of a manifest, login remembered, {rounds} rounds of {REQUESTS * TURNS} requests each")
-    print(f"with metrics    {counted * 1e6:7.1f} µs of processor time a request")
-    print(f"without metrics {plain * 1e6:7.1f} µs")
-    low, high = costs[rounds // 4], costs[-1 - rounds // 4]
-    print(f"cost: {statistics.median(costs):.1f} % (middle half {low:.1f} to {high:.1f} %)")
+WITH, WITHOUT = "with metrics", "without"
+CONNECTIONS = 16
+SECONDS = 1.0
+SCRAPED_EVERY = 15  # turns of a second
 
 
-def measure(one: RunningRegistry, two: RunningRegistry) -> tuple[float, float]:
-    """Processor seconds a request with and without metrics, of one round."""
-    spent = {one.port: 0.0, two.port: 0.0}
-    for turn in range(TURNS):
-        for registry in (one, two) if turn % 2 else (two, one):
-            spent[registry.port] += spend(registry)
-    return spent[one.port] / TURNS, spent[two.port] / TURNS
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Requests a second, and processor seconds of registry and nginx for each."""
+
+    rate: float
+    cpu: float
 
 
-def prepare(registry: RunningRegistry) -> None:
-    """Pushes what is pulled."""
-    config = b"{}"
-    digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
-    registry.request("POST", f"/v2/a/b/blobs/uploads/?digest={digest}", config)
-    describe = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": len(config)}
-    body = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": describe, "layers": []}
-    answer = registry.request("PUT", "/v2/a/b/manifests/1", json.dumps(body), {"Content-Type": MANIFEST_TYPE})
-    assert answer.status == 201, answer.body  # noqa: S101
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """In per cent: the median over pairs of neighbouring turns, and where it lies in 95 of 100 such runs."""
+
+    median: float
+    low: float
+    high: float
 
 
-def spend(registry: RunningRegistry) -> float:
-    """Processor seconds that one request of many took."""
-    connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=30)
-    headers = {"Authorization": "Basic YWxpY2U6cHc="}
-    before = processor_seconds(registry)
-    for _ in range(REQUESTS):
-        connection.request("GET", "/v2/a/b/manifests/1", headers=headers)
-        connection.getresponse().read()
+def main(turns: int) -> None:
+    """Prints the medians of both, and the cost."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        pairs = measure(Path(folder), turns)
+    counting, plain = zip(*pairs, strict=True)
+    print(f"GET of 100 manifests by tag in turn, {CONNECTIONS} connections, {turns} turns of {SECONDS:.0f} s each")
+    for name, side in ((WITH, counting), (WITHOUT, plain)):
+        rate, cpu = statistics.median(turn.rate for turn in side), statistics.median(turn.cpu for turn in side)
+        print(f"{name:13} {rate:7.0f} requests/s, {cpu * 1e6:6.1f} µs of processor time of registry and nginx each")
+    print(f"cost in throughput:     {told([1 - with_.rate / without.rate for with_, without in pairs])}")
+    print(f"cost in processor time: {told([with_.cpu / without.cpu - 1 for with_, without in pairs])}")
+
+
+def measure(folder: Path, turns: int) -> list[tuple[Turn, Turn]]:
+    """Pairs of turns, with and without metrics."""
+    workspace = make_workspace(folder)
+    places = []
+    for name, metrics in ((WITH, True), (WITHOUT, False)):
+        tree = write_tree(folder / "trees" / name, repositories=20, tags=5, many=1, large=0)
+        places.append(Place(ours(name=name, metrics=metrics, access_log=True), workspace, tree.root))
+    paths = [f"/v2/{image.repository}/manifests/{image.tag}" for image in tree.images]
+    with ExitStack() as running:
+        for place in places:
+            running.callback(place.stop)
+            place.start()
+        proxy = Proxy(workspace, {place.public_port: Backend(place.port, place.root) for place in places})
+        running.callback(proxy.stop)
+        warm_up(places, proxy, workspace)
+        stands = [stand_of(place, proxy, workspace) for place in places]
+        pairs = []
+        for number in range(turns):
+            if number % SCRAPED_EVERY == 0:
+                scrape(places[0].contender)
+            # Backwards each second time, so that a drift of the machine meets both alike.
+            found = {stand.name: take(stand, paths) for stand in (stands if number % 2 else stands[::-1])}
+            pairs.append((found[WITH], found[WITHOUT]))
+    return pairs
+
+
+def take(stand: Stand, paths: Sequence[str]) -> Turn:
+    """One turn; SystemExit where an answer was wrong."""
+    before = spent_by(stand)
+    sample = get_load(stand, paths, connections=CONNECTIONS, seconds=SECONDS)
+    spent = spent_by(stand) - before
+    if sample.failed or not sample.requests:
+        raise SystemExit(f"{stand.name}: {sample.failed} of {sample.requests} requests failed")
+    return Turn(sample.value, spent / sample.requests)
+
+
+def spent_by(stand: Stand) -> float:
+    """Processor seconds of registry and nginx so far."""
+    return sum(cpu_seconds(pid) for pid in (stand.app, stand.proxy.pid) if pid is not None)
+
+
+def scrape(contender: Contender) -> None:
+    """Reads the metrics once."""
+    connection = http.client.HTTPConnection("127.0.0.1", contender.debug_port, timeout=10)
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    if answer.status != http.HTTPStatus.OK or b"registry_http_requests_total" not in answer.read():
+        raise SystemExit(f"/metrics answered {answer.status}")
     connection.close()
-    return (processor_seconds(registry) - before) / REQUESTS
 
 
-def processor_seconds(registry: RunningRegistry) -> float:
-    """Of the parent's children, at the resolution of the scheduler where the kernel tells it."""
-    children = Path(f"/proc/{registry.process.pid}/task/{registry.process.pid}/children").read_text().split()
-    return sum(_of_threads(child) for child in children)
+def told(costs: Sequence[float]) -> str:
+    """A cost, for people."""
+    cost = cost_of(costs)
+    return f"{cost.median:.1f} % (95 % interval of the median: {cost.low:.1f} to {cost.high:.1f} %)"
 
 
-def _of_threads(pid: str) -> float:
-    total = 0.0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            total += int((task / "schedstat").read_text().split()[0]) / 1e9
-        except FileNotFoundError:
-            fields = (task / "stat").read_text().rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / TICK
-    return total
+def cost_of(costs: Sequence[float]) -> Cost:
+    """The median and the ranks around it that hold the true one in 95 of 100 cases, whatever the distribution. Pure."""
+    ordered = sorted(100 * cost for cost in costs)
+    reach = 0.98 * sqrt(len(ordered))
+    low, high = int(len(ordered) / 2 - reach), int(len(ordered) / 2 + reach)
+    return Cost(statistics.median(ordered), ordered[max(0, low)], ordered[min(len(ordered) - 1, high)])
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 90)

@@ -94,7 +94,7 @@ def run_scenarios(
         with _field(kind, contenders, workspace, tree) as (places, proxy):
             for scenario in wanted:
                 if not scenario.cold:
-                    _warm_up(places, proxy, workspace)
+                    warm_up(places, proxy, workspace)
                 for number in range(scale.rounds):
                     # In turn, and each second time backwards, so that a drift of the machine meets all alike.
                     order = places if number % 2 == 0 else places[::-1]
@@ -106,7 +106,7 @@ def run_scenarios(
     return taken
 
 
-def _warm_up(places: Sequence[Place], proxy: Proxy, workspace: Workspace) -> None:
+def warm_up(places: Sequence[Place], proxy: Proxy, workspace: Workspace) -> None:
     """Warm means: every worker process has met every user, and nothing of the start is left to do.
 
     Those who remember nobody, or do nothing at a start, gain nothing by it.
@@ -118,7 +118,7 @@ def _warm_up(places: Sequence[Place], proxy: Proxy, workspace: Workspace) -> Non
         if place.contender.authenticated:
             for _ in range(CONNECTIONS_TO_MEET_ALL_WORKERS):
                 for number in range(len(workspace.credentials)):
-                    with Client(_stand(place, proxy, workspace), number) as client:
+                    with Client(stand_of(place, proxy, workspace), number) as client:
                         client.ask("GET", "/v2/")
         _wait_until_idle(place.pid)
 
@@ -133,7 +133,8 @@ def _wait_until_idle(pid: int) -> None:
             return
 
 
-def _stand(place: Place, proxy: Proxy, workspace: Workspace) -> Stand:
+def stand_of(place: Place, proxy: Proxy, workspace: Workspace) -> Stand:
+    """Where a contender is reached that runs behind this nginx."""
     return Stand(
         name=place.contender.name,
         port=place.public_port,
@@ -153,7 +154,7 @@ def _take(scenario: Scenario, place: Place, proxy: Proxy, workspace: Workspace, 
             place.start()
         if scenario.kind is Kind.WRITING:
             _level_the_ground(context.scale)
-        sample = _stand(place, proxy, workspace).measured(lambda stand: scenario.run(stand, context))
+        sample = stand_of(place, proxy, workspace).measured(lambda stand: scenario.run(stand, context))
     except (RuntimeError, OSError) as error:
         return Taken(scenario.key, name, context.round, None, str(error))
     return Taken(scenario.key, name, context.round, sample)
