@@ -89,7 +89,9 @@ class Instrumentation:
         ending = served.endings.get(known_by) or served.first_ending(resp, known_by)
         received = context.body.received if ending.received is not None else 0
         sent = _length(req, resp) if ending.sends else 0
-        repository = None if ending.board is None else _repository(context.params)
+        # None where the path names none, or a text that can't be one.
+        named = context.params.get("repository") if ending.board is not None else None
+        repository = named.name if isinstance(named, Repository) else None
         if resp.stream is None or req.method == "HEAD":
             seconds = time.monotonic() - context.started
             self._traffic.ended((ending, seconds, received, sent, False, repository))
@@ -125,12 +127,6 @@ class MetricsPage:
         resp.content_type = CONTENT_TYPE
         resp.set_header("Cache-Control", "no-store")
         resp.data = self._exposition.render()
-
-
-def _repository(params: dict[str, Any]) -> str | None:
-    """The repository that the path names; None where there is none, or a text that can't be one."""
-    found = params.get("repository")
-    return found.name if isinstance(found, Repository) else None
 
 
 def _length(req: Request, resp: Response) -> int:
