@@ -106,7 +106,7 @@ class _Collection:
         self._require_no_detours()
         if snapshot.lost_tags:
             tags = ", ".join(snapshot.lost_tags[:5])
-            log.warning("%s keeps what is untagged: damaged links of tags: %s. Push or delete them", repository, tags)
+            log.warning("%s keeps what is untagged: tags that name nothing: %s. Push or delete them", repository, tags)
         keepers = heirs(snapshot)
         alive: set[Digest] = set()
         before = self.report.removed_manifests

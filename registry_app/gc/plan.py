@@ -121,7 +121,7 @@ def _roots(snapshot: RepositorySnapshot, policy: Policy) -> Iterator[tuple[Diges
         elif unreadable:
             yield digest, f"{unreadable} in the same repository can't be read, and might refer to it"
         elif snapshot.lost_tags:
-            yield digest, f"the link of the tag {snapshot.lost_tags[0]} is damaged, and might have named it"
+            yield digest, f"the tag {snapshot.lost_tags[0]} names nothing that is there, and might have named it"
         elif reason := why_young(revision.age, policy):
             yield digest, reason
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Revisions = Mapping[Digest, Revision]
 
 _LOOK_AT_SPACE = 200
+_GONE = "gone already"
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ class Sweeper:
             if locked:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-        return "gone already"
+        return _GONE
 
 
 @dataclass(slots=True)
@@ -174,4 +175,4 @@ class Rehearsal:
         try:
             return why_young(self.storage.clock() - path.stat(follow_symlinks=False).st_mtime, self.policy)
         except FileNotFoundError:
-            return None
+            return _GONE

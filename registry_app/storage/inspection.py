@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from registry_app.errors import RegistryError
 from registry_app.oci.digests import CANONICAL, Digest
 from registry_app.oci.references import parse_references
-from registry_app.storage.links import has_link, linked_digests
+from registry_app.storage.links import has_link, leases, linked_digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,8 @@ def find_gaps(storage: Storage) -> Iterator[Finding]:
         for tag, digest in storage.tags.all(repository):
             if not storage.manifests.exists(repository, digest):
                 yield Finding(name, str(tag), f"names {digest}, which is not there: push it again, or delete the tag")
-        for digest in storage.manifests.digests(repository):
+        # Upstream leaves the folder of a manifest that was deleted, without the link in it.
+        for digest, _ in leases(storage.files, storage.layout.revisions(repository)):
             yield from find_missing(storage, repository, digest)
 
 

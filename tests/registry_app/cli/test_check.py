@@ -95,6 +95,14 @@ def test_a_manifest_that_is_not_to_be_had_is_named(store, tmp_path):
     assert check(tmp_path) == (1, [wanted])
 
 
+def test_a_manifest_that_upstream_deleted_is_not_missing(store, tmp_path):
+    """It leaves the folder, without the link."""
+    bare = manifest(annotations={"a": "b"})
+    digest = store.manifests.put(APP, Digest.of(bare.body), bare)
+    store.layout.revision(APP, digest).unlink()
+    assert check(tmp_path) == (0, ["nothing is missing"])
+
+
 def test_a_layer_that_lies_elsewhere_is_not_missing(store, tmp_path):
     """Those of Windows are fetched from where the manifest says, and no push can mend that."""
     foreign = descriptor(b"base", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")

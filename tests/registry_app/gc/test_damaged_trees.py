@@ -88,7 +88,7 @@ def test_a_tag_with_a_damaged_link_keeps_what_it_may_have_named(storage, content
     push_image(storage, "v2", layers=(b"other",))
     storage.layout.current(APP, Tag("v1")).write_bytes(content)
     assert run(storage, UNTAGGED).removed_manifests == 0
-    assert "team/app keeps what is untagged: damaged links of tags: v1. Push or delete them" in caplog.text
+    assert "team/app keeps what is untagged: tags that name nothing: v1. Push or delete them" in caplog.text
     storage.manifests.delete(APP, Tag("v1"))
     assert run(storage, UNTAGGED).removed_manifests == 1
     assert not storage.manifests.exists(APP, digest)

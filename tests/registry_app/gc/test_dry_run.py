@@ -22,6 +22,7 @@ def test_a_dry_run_tells_and_changes_nothing(storage):
     digest = push_image(storage, "v1")
     old = push_image(storage, layers=(b"old",))
     push_blob(storage, b"orphan")
+    storage.layout.blob(Digest.of(b"killed")).parent.mkdir(parents=True)  # a writer was
     before = sorted(storage.layout.tree.rglob("*"))
     lines = []
     report = plan_collection(storage, UNTAGGED, Telling(lines.append))
@@ -29,7 +30,7 @@ def test_a_dry_run_tells_and_changes_nothing(storage):
     assert "team/app" in lines
     assert f"team/app: marking manifest {digest} (kept because tagged v1)" in lines
     assert f"team/app: marking blob {Digest.of(b'layer')}" in lines
-    assert "\n3 blobs marked, 3 blobs and 1 manifests eligible for deletion" in lines
+    assert "\n3 blobs marked, 4 blobs and 1 manifests eligible for deletion" in lines
     assert f"manifest eligible for deletion: {old}" in lines
     assert f"blob eligible for deletion: {Digest.of(b'orphan')}" in lines
     done = run(storage, UNTAGGED)
