@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bench.contenders import Contender
     from bench.stand import Stand
 
-WITH, WITHOUT = "with metrics", "without"
+WITH, WITHOUT = "with-metrics", "without-metrics"
 CONNECTIONS = 16
 SECONDS = 1.0
 SCRAPED_EVERY = 15  # turns of a second
@@ -64,7 +64,7 @@ def main(turns: int) -> None:
     print(f"GET of 100 manifests by tag in turn, {CONNECTIONS} connections, {turns} turns of {SECONDS:.0f} s each")
     for name, side in ((WITH, counting), (WITHOUT, plain)):
         rate, cpu = statistics.median(turn.rate for turn in side), statistics.median(turn.cpu for turn in side)
-        print(f"{name:13} {rate:7.0f} requests/s, {cpu * 1e6:6.1f} µs of processor time of registry and nginx each")
+        print(f"{name:15} {rate:7.0f} requests/s, {cpu * 1e6:6.1f} µs of processor time of registry and nginx each")
     print(f"cost in throughput:     {told([1 - with_.rate / without.rate for with_, without in pairs])}")
     print(f"cost in processor time: {told([with_.cpu / without.cpu - 1 for with_, without in pairs])}")
 
