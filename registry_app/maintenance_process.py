@@ -26,11 +26,13 @@ from registry_app.maintenance import schedule_of
 from registry_app.storage import open_storage
 
 if TYPE_CHECKING:
+    from registry_app.gc.schedule import Schedule
     from registry_app.settings import RegistrySettings
     from registry_app.storage import Storage
 
 log = logging.getLogger("registry.gc")
 _LOOK_EVERY = 15.0  # seconds
+_LONGEST_PAUSE = 3600.0  # seconds
 _PACKAGES = Path(__file__).parent.parent
 
 
@@ -40,14 +42,23 @@ def start_maintenance(storage: Storage, settings: RegistrySettings) -> None:
 
 
 def _look_now_and_then(storage: Storage, settings: RegistrySettings) -> None:
-    schedule = schedule_of(settings)
+    schedule, pause = schedule_of(settings), _LOOK_EVERY
     while True:
-        time.sleep(_LOOK_EVERY)
-        try:
-            if find_due(storage, schedule):
-                run_apart(settings)
-        except OSError as error:  # of the disk, or no room for another process
-            log.error("maintenance could not begin, it is tried again: %s: %r", error.strerror, error.filename)  # noqa: TRY400
+        time.sleep(pause)
+        # What is due again at once, as it could not begin or be recorded, is tried less and less often.
+        pause = _LOOK_EVERY if _in_order(storage, settings, schedule) else min(pause * 2, _LONGEST_PAUSE)
+
+
+def _in_order(storage: Storage, settings: RegistrySettings, schedule: Schedule) -> bool:
+    """Runs what is due; whether nothing is afterwards."""
+    try:
+        if not find_due(storage, schedule):
+            return True
+        run_apart(settings)
+        return not find_due(storage, schedule)
+    except OSError as error:  # of the disk, or no room for another process
+        log.error("maintenance could not begin, it is tried again: %s: %r", error.strerror, error.filename)  # noqa: TRY400
+        return False
 
 
 def run_apart(settings: RegistrySettings) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from registry_app.gc.collection import collect
 from registry_app.gc.observers import Observer
 from registry_app.gc.plan import Policy
+from registry_app.gc.runs import last_run, record_run
 from registry_app.gc.scrub import scrub
 from registry_app.oci.digests import Digest
 from registry_app.storage import open_storage
@@ -79,12 +80,15 @@ def _room_comes_back(made, running, client, ledger):
     """On a full disk DELETE, a scrub and a collection do their work, and free room, unaided."""
     doomed = make_image(random.Random(1), layers=1, size=5000)
     client.push("team/doomed", "1", doomed)
-    _fill(made.mount, leave=0)
     storage = open_storage(made.mount, reserve_bytes=1 << 30)
+    record_run(storage, "scrub", {"result": "ok"})
+    _fill(made.mount, leave=0)
     with storage.layout.blob(Digest.of(doomed.blobs[1])).open("r+b") as damaged:
         damaged.write(b"!")
     if scrub(storage).affected != ["team/doomed:1"]:
         yield "a scrub on a full disk names no damage"
+    if (last_run(storage, "scrub") or {}).get("damaged") != 1:
+        yield "a scrub on a full disk is not recorded, and so due again at once"
     status, _, body = client.ask("DELETE", "/v2/team/doomed/_stackgen/repository")
     if status != 202:
         yield f"DELETE of a repository on a full disk answers {status} {body[:200]!r}"

@@ -99,6 +99,18 @@ def test_what_is_due_runs_beside_the_worker_and_tells_in_the_workers_log(storage
     assert {(line["logger"], line["service"]) for line in lines} == {("registry.gc", "registry")}
 
 
+def test_what_cannot_begin_is_tried_less_and_less_often(storage, settings, tmp_path):
+    """A disk that is read-only for a week fills no log."""
+    storage.layout.locks.unlink()
+    storage.layout.locks.mkdir()
+    os.utime(storage.layout.locks, (LONG_AGO, LONG_AGO))
+    log = tmp_path / "log"
+    with a_worker(settings, log):
+        wait_until(lambda: b"maintenance could not begin" in log.read_bytes())
+        time.sleep(1.5)
+    assert 3 <= log.read_bytes().count(b"maintenance could not begin") <= 6
+
+
 def test_a_run_ends_with_its_worker_however_that_ends(storage, settings, tmp_path):
     """After `kill -9` of a worker in the middle of a scrub nobody scrubs, and another may."""
     push_blob(storage, b"x" * 100)
