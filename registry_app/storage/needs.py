@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # Upstream has no limit for what it reads; what it stored under an older limit is served.
 LARGEST_STORED = 4 * LARGEST_MANIFEST
+MOST_LEVELS = 64
+"""Indexes in indexes: so many that nobody needs more, and few enough to read them all at each push."""
 
 
 class Needs:
@@ -36,24 +39,29 @@ class Needs:
         self._trash = trash
 
     def inside(self, children: Iterable[Descriptor]) -> dict[Digest, References]:
-        """What the manifests in an index refer to, down to the last: all of it must be there, and stay."""
+        """What the manifests in an index refer to, down to the last: all of it must be there, and stay.
+
+        Raises MANIFEST_INVALID where they are nested deeper than `MOST_LEVELS`.
+        """
         found: dict[Digest, References] = {}
-        waiting = [child.digest for child in children]
-        while waiting:
-            digest = waiting.pop()
-            if digest in found:
-                continue
-            try:
-                found[digest] = parse_references(self._contents.read(digest, limit=LARGEST_STORED)[0])
-            except (FileNotFoundError, ValueError):
-                continue  # no manifest; whether that matters is told by whoever refers to it
-            waiting += found[digest].children
-        return found
+        level = {child.digest for child in children}
+        for _ in range(MOST_LEVELS):
+            for digest in level:
+                # What is no manifest is skipped; whether that matters is told by whoever refers to it.
+                with suppress(FileNotFoundError, ValueError):
+                    found[digest] = parse_references(self._contents.read(digest, limit=LARGEST_STORED)[0])
+            level = {child for one in level if one in found for child in found[one].children} - found.keys()
+            if not level:
+                return found
+        reason = f"manifests are nested in more than {MOST_LEVELS} levels of indexes"
+        raise RegistryError(ErrorCode.MANIFEST_INVALID, reason=reason)
 
     def missing(self, repository: Repository, manifest: Manifest, inner: Mapping[Digest, References]) -> list[str]:
         """What a manifest refers to and the repository lacks; the lease of the rest is renewed."""
-        missing = [one for one in manifest.blobs if not one.lies_elsewhere and not self._has_blob(repository, one)]
-        missing += [one for one in manifest.children if not self._has_child(repository, one, inner)]
+        # Each once, however often it is named.
+        blobs, children = dict.fromkeys(manifest.blobs), dict.fromkeys(manifest.children)
+        missing = [one for one in blobs if not one.lies_elsewhere and not self._has_blob(repository, one)]
+        missing += [one for one in children if not self._has_child(repository, one, inner)]
         gone = [str(one.digest) for one in missing]
         if gone or not inner:
             return gone

@@ -12,6 +12,7 @@ from registry_app.oci.digests import Digest
 from registry_app.oci.manifests import parse_manifest
 from registry_app.oci.media_types import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from registry_app.oci.names import Repository, Tag
+from registry_app.storage.needs import MOST_LEVELS
 from tests.registry_app.storage.pushing import (
     APP,
     body_of,
@@ -102,6 +103,26 @@ def test_an_index_needs_its_children(storage):
     push_document(storage, child)
     push_document(storage, index(child), "multi")
     assert storage.manifests.get(APP, Tag("multi")).media_type == OCI_INDEX
+
+
+def test_a_layer_that_is_named_again_and_again_is_looked_up_once(storage):
+    """And told of once where it is missing: a manifest of 4 MiB names one 20,000 times."""
+    push_blob(storage, b"{}")
+    with refused(ErrorCode.MANIFEST_BLOB_UNKNOWN) as caught:
+        push_document(storage, image(layers=(b"layer",) * 1000), "v1")
+    assert caught.value.detail == {"digests": [str(Digest.of(b"layer"))]}
+
+
+def test_indexes_in_indexes_end_somewhere(storage):
+    """Each push reads all that is below; what lies at the last level that is allowed is still asked for."""
+    push_image(storage)
+    document = image()
+    for _ in range(MOST_LEVELS):
+        document = index(document)
+        push_document(storage, document)
+    with refused(ErrorCode.MANIFEST_INVALID) as caught:
+        push_document(storage, index(document), "deep")
+    assert "64 levels" in caught.value.detail["reason"]
 
 
 def called(child, media_type):
