@@ -12,6 +12,7 @@ import pytest
 # processes) after the command's own first line, so that every moment can be chosen and comes again.
 SITECUSTOMIZE = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests with `&` has it ignored
 seen = 0
 def audit(event, _):
     global seen
