@@ -70,7 +70,7 @@ class Authorization:
         try:
             answer = json.loads(response.body)
             token = answer.get("token") or answer["access_token"]
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, KeyError, AttributeError, RecursionError):
             token = None
         if not (isinstance(token, str) and token.isascii() and token.isprintable()):
             raise StackgenError(f"{realm.netloc} gave no token", hint="is it the right registry?")

@@ -35,7 +35,7 @@ def _reason(response: Response) -> str:
     try:
         errors = json.loads(response.body)["errors"]
         words = "; ".join(f"{error['code']}: {error.get('message', '')}" for error in errors)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         words = ""
     printable = "".join(c if c.isprintable() else " " for c in words)
     return " ".join(printable.split())[:_WORDS] or response.reason or "no reason given"

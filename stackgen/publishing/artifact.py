@@ -77,6 +77,8 @@ def parse_artifact(manifest: bytes) -> tuple[PublishedLayer, dict[str, str]]:
             raise _not_an_artifact(f"it has {len(content['layers'])} layers instead of one")
         layer = PublishedLayer(digest=Digest.parse(layers[0]["digest"]), size=int(layers[0]["size"]))
         annotations = {str(k): str(v) for k, v in (content.get("annotations") or {}).items()}
+    except RecursionError:
+        raise _not_an_artifact("its manifest is nested too deeply") from None
     except (ValueError, KeyError, TypeError, AttributeError, RegistryError) as error:
         raise _not_an_artifact(f"its manifest can't be read: {error}") from error
     if not 0 <= layer.size <= LAYER_LIMIT:

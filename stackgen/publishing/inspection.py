@@ -67,7 +67,9 @@ def inspect_compose(content: bytes) -> Overview:
             notable=tuple(find_reach(project)),
         )
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        # In words of our own: Python's differ from one version to the next.
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        reason = " ".join(said.split())[:200]
         raise StackgenError(f"its Compose file can't be read: {reason}", hint="don't run it") from error
 
 

@@ -65,8 +65,9 @@ def resume(folder: StackFolder, settings: StackSettings) -> Rotation | None:
         rotation = _from_json(json.loads(folder.rotation_journal.read_text(encoding="utf-8")))
     except (ValueError, RecursionError) as error:
         journal = folder.rotation_journal
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise StackgenError(
-            f"{journal}, which tells what an interrupted rotation has yet to do, can't be understood: {error}",
+            f"{journal}, which tells what an interrupted rotation has yet to do, can't be understood: {reason}",
             hint="the stack works with the old secret or the new; put the file aside, then rotate once more: "
             + shell_line("mv", journal, journal.with_suffix(".broken")),
         ) from None

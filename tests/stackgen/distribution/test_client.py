@@ -262,7 +262,7 @@ def test_an_address_that_can_not_be_dialled_is_a_refusal(kind, place):
             client.push_blob(ACME, blob_of(b"x", media_type="text/plain"))
 
 
-@pytest.mark.parametrize("token", [b'"a\\nb"', b"5", b'"\\u00ff"', b"null"])
+@pytest.mark.parametrize("token", [b'"a\\nb"', b"5", b'"\\u00ff"', b"null", b"[" * 20_000])
 def test_a_token_that_is_none_is_a_refusal(token):
     """It would stand in a header."""
 
@@ -328,6 +328,15 @@ def test_a_refusal_carries_the_registrys_own_words_and_a_remedy(status, words):
         with pytest.raises(StackgenError, match=f"{words}.*its own words") as caught:
             client.push_manifest(ACME, "1", b"{}", media_type=MANIFEST)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"5", b"[" * 20_000])
+def test_a_refusal_without_words_that_can_be_read_has_those_of_http(body):
+    """Of a proxy in between, say."""
+    with http_service(lambda handler: reply(handler, 403, body=body)) as (host, _):
+        client = RegistryClient(host, transport=Transport(), plain_http=True)
+        with pytest.raises(StackgenError, match=r"denies.*Forbidden"):
+            client.push_manifest(ACME, "1", b"{}", media_type=MANIFEST)
 
 
 def test_digests_of_both_algorithms_are_checked(registry):

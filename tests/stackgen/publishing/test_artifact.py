@@ -50,6 +50,7 @@ def changed(**fields):
     [
         (b"", "can't be read"),
         (b"[]", "can't be read"),
+        (b"[" * 100_000, "nested too deeply"),
         (changed(artifactType="application/vnd.example"), "no compose artifact"),
         (changed(layers=[]), "0 layers"),
         (changed(layers=[{"mediaType": "application/vnd.docker.compose.file+yaml", "digest": "sha256:1", "size": 1}]), "can't be read"),

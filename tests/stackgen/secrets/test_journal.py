@@ -68,7 +68,7 @@ def written(**odd):
         ("", "Expecting value"),
         ("{}", "missing"),
         ("5", "where a mapping is due"),
-        ("[" * 100_000, "recursion"),
+        ("[" * 100_000, "nested too deeply"),
         (written(title=5), "'title' is a int"),
         (written(steps=[{"do": "put", "path": 5, "content": "", "mode": 384, "gid": None}]), "'path' is a int"),
         (written(steps=[{"do": "fly"}]), "a step is not one of"),
