@@ -67,6 +67,7 @@ SERVER = """
             alias {root}/docker/registry/v2/blobs/;
             open_file_cache off;
             etag off;
+            add_header Cache-Control "max-age=31536000";
             add_header Docker-Content-Digest $upstream_http_docker_content_digest always;
             add_header Docker-Distribution-Api-Version $upstream_http_docker_distribution_api_version always;
             add_header ETag $upstream_http_etag always;

@@ -57,6 +57,7 @@ def _backwards(first: str, last: str) -> bool:
 
 
 def _number(digits: str) -> int:
+    digits = digits.lstrip("0") or "0"
     return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -12,6 +13,8 @@ from string import Template
 
 import pytest
 
+from stackgen.env_file import read_settings
+from stackgen.planning import PlanInputs, plan_stack
 from tests.serving import RunningRegistry, free_port
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -52,19 +55,16 @@ $blobs
 )
 
 
-def blob_location(blobs: Path) -> str:
-    """The location of the template that every stack gets, with the path of a test's tree."""
-    template = Path(__file__).parents[2] / "nginx/nginx.conf.j2"
-    text = template.read_text()
-    start = text.index("        location /_blobs/ {")
-    lines = text[start : text.index("        }\n", start) + len("        }\n")].splitlines()
-    kept, skipping = [], False
-    for line in lines:
-        if line.startswith("{%"):
-            skipping = line.startswith("{% if")
-        elif not skipping:
-            kept.append(f"            alias {blobs}/;" if "alias " in line else line)
-    return "\n".join(kept)
+def blob_locations(blobs: Path) -> str:
+    """The locations for blobs of the configuration that every stack gets, with the path of a test's tree."""
+    settings = read_settings("SERVICE_DOMAIN=localhost\n").settings
+    assert settings is not None
+    text = plan_stack(PlanInputs(settings)).file("nginx/nginx.conf").content.decode()
+    names = ("/_blobs/", "@gone", "@unreadable")
+    found = [
+        re.search(rf"^        location {name} \{{.*?^        \}}\n", text, re.DOTALL | re.MULTILINE) for name in names
+    ]
+    return re.sub("alias .*;", f"alias {blobs}/;", "".join(one[0] for one in found if one))
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def nginx_in_front(registry: RunningRegistry, folder: Path):
         pytest.skip("nginx is not installed")
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    blobs = blob_location(registry.root / "docker/registry/v2/blobs")
+    blobs = blob_locations(registry.root / "docker/registry/v2/blobs")
     values = {
         "folder": folder,
         "port": port,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import email
+import json
 import os
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
@@ -58,6 +60,16 @@ CASES = {
     "three parts with a suffix": ("GET", BLOB, {"Range": "bytes=0-0,500-599,-1"}),
     "parts of which one is behind the end": ("GET", BLOB, {"Range": "bytes=0-9,300000-300009"}),
     "more than there is": ("GET", BLOB, {"Range": "bytes=0-299999,0-299999"}),
+    "empty elements": ("GET", BLOB, {"Range": "bytes=,0-9,,20-29,"}),
+    "tabs": ("GET", BLOB, {"Range": "bytes=0-9\t,\t20-29"}),
+    "spaces": ("GET", BLOB, {"Range": "bytes= 0-9 , 20-29 "}),
+    "a space before the sign": ("GET", BLOB, {"Range": "bytes =0-9"}),
+    "capitals": ("GET", BLOB, {"Range": "BYTES=0-9"}),
+    "an end of twenty digits": ("GET", BLOB, {"Range": "bytes=0-" + "9" * 20}),
+    "an end of 2^63": ("GET", BLOB, {"Range": f"bytes=0-{1 << 63}"}),
+    "a suffix of 2^63": ("GET", BLOB, {"Range": f"bytes=-{1 << 63}"}),
+    "noughts in front": ("GET", BLOB, {"Range": f"bytes={'0' * 30}1-{'0' * 30}9"}),
+    "noughts in front of a suffix": ("GET", BLOB, {"Range": f"bytes=-{'0' * 30}9"}),
     "known": ("GET", BLOB, {"If-None-Match": f'"{DIGEST}"'}),
     "known, unquoted": ("GET", BLOB, {"If-None-Match": DIGEST}),
     "known, by HEAD": ("HEAD", BLOB, {"If-None-Match": f'"{DIGEST}"'}),
@@ -67,6 +79,9 @@ CASES = {
     "a date": ("GET", BLOB, {"If-Modified-Since": formatdate(4102444800, usegmt=True)}),
     "an old date": ("GET", BLOB, {"If-Unmodified-Since": formatdate(0, usegmt=True)}),
     "if-match": ("GET", BLOB, {"If-Match": f'"{DIGEST}"'}),
+    "if-range that is empty": ("GET", BLOB, {"Range": "bytes=0-9", "If-Range": ""}),
+    "if-match that is empty": ("GET", BLOB, {"If-Match": ""}),
+    "a date that is empty": ("GET", BLOB, {"If-Unmodified-Since": ""}),
     "missing": ("GET", BLOB.replace(DIGEST, digest(b"missing")), {}),
     "elsewhere": ("GET", BLOB.replace("team/app", "team/other"), {}),
     "invalid": ("GET", BLOB.replace(DIGEST, "sha256:x"), {}),
@@ -107,7 +122,7 @@ def test_both_ways_answer_the_same(both, case, login):
     method, path, headers = CASES[case]
     alone, front = (registry.request(method, path, headers=headers, auth=login) for registry in both[:2])
     assert front.status == alone.status
-    shown = [{name: answer[name] for name in COMPARED} for answer in (alone, front)]
+    shown = [{name: answer.headers.get_all(name) for name in COMPARED} for answer in (alone, front)]
     if (alone["Content-Type"] or "").startswith("multipart/"):
         assert parts_of(front) == parts_of(alone)
         assert len(front.body) == int(front["Content-Length"])
@@ -119,6 +134,14 @@ def test_both_ways_answer_the_same(both, case, login):
     assert {name: [alone[name]] for name in HEADERS} == HEADERS
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_the_registry_knows_how_it_ended(both, case):
+    """The status that its log and its metrics tell of is the one that the client got."""
+    method, path, headers = CASES[case]
+    alone, behind = (registry.request(method, path, headers=headers) for registry in (both[0], both[2]))
+    assert behind.status == alone.status
+
+
 def test_nginx_really_sends_the_blob(both):
     """The service names the file and sends no byte of it; a stranger hears nothing of it."""
     _alone, front, behind = both
@@ -126,6 +149,37 @@ def test_nginx_really_sends_the_blob(both):
     assert (inner["X-Accel-Redirect"], inner.body) == (f"/_blobs/sha256/{DIGEST[7:9]}/{DIGEST[7:]}/data", b"")
     assert front.request("GET", BLOB)["X-Accel-Redirect"] is None
     assert behind.request("GET", BLOB, auth=False)["X-Accel-Redirect"] is None
+
+
+@pytest.fixture
+def bereft(both, tmp_path):
+    """The same service behind an nginx that looks for the files in another folder, and the blob's place there."""
+    behind = replace(both[2], root=tmp_path)
+    place = tmp_path / f"docker/registry/v2/blobs/sha256/{DIGEST[7:9]}/{DIGEST[7:]}/data"
+    place.parent.mkdir(parents=True)
+    with nginx_in_front(behind, tmp_path / "nginx") as front:
+        yield front, place
+
+
+@pytest.mark.parametrize("wanted", [{}, {"Range": "bytes=0-9"}, {"Range": "bytes=0-9,20-29"}])
+def test_a_blob_that_goes_before_nginx_opens_it_is_told_as_the_registry_tells_it(both, bereft, wanted):
+    """404 in OCI's words, with the headers of every answer, and nothing that lets a client keep it for a year."""
+    gone = bereft[0].request("GET", BLOB, headers=wanted)
+    missing = both[0].request("GET", BLOB.replace(DIGEST, digest(b"missing")))
+    assert (gone.status, gone.body) == (404, missing.body.replace(digest(b"missing").encode(), DIGEST.encode()))
+    names = [name for name in COMPARED if name != "Accept-Ranges"]  # true of both, and said where a range was asked for
+    shown = [{name: answer.headers.get_all(name) for name in names} for answer in (gone, missing)]
+    assert shown[0] == shown[1]
+
+
+def test_a_file_that_nginx_can_not_open_is_an_error_that_says_so(bereft):
+    """503 and when to come back; not the 403 that clients take for a wrong password."""
+    front, place = bereft
+    place.symlink_to(place)
+    answer = front.request("GET", BLOB)
+    (error,) = json.loads(answer.body)["errors"]
+    assert (answer.status, error["code"], answer["Content-Type"]) == (503, "UNAVAILABLE", "application/json")
+    assert (answer["Retry-After"], answer["Cache-Control"]) == ("30", None)
 
 
 def test_the_internal_location_is_not_reached_from_outside(both):

@@ -23,6 +23,7 @@ from registry_app.oci.ranges import ByteRange, parse_byte_ranges, parse_content_
         ("bytes=-" + "9" * 5000, [(0, 9)]),
         ("bytes=8-" + "9" * 5000, [(8, 9)]),
         ("bytes=0-1,50-60", [(0, 1)]),
+        ("bytes=" + "0" * 5000 + "1-" + "0" * 5000 + "2", [(1, 2)]),
         (None, None),
         ("", None),
         ("lines=0-1", None),
