@@ -213,7 +213,7 @@ def test_a_header_of_the_configuration_is_not_said_twice(tmp_path):
 def start_in_vain(path, **options):
     """Error lines of a service that can't start."""
     command = [sys.executable, "-m", "registry_app", "serve", str(path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20, **options)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     return result.stderr
