@@ -13,7 +13,7 @@ from stackgen.certificate_pair import Fault, FaultKind
 from stackgen.errors import StackgenError, refusal
 from stackgen.secret_files import PRIVATE, PUBLIC, ensure_folder, is_lost, put_file
 from stackgen.shell import shell_line, stackgen_line
-from stackgen.writing import write_text
+from stackgen.writing import ensure_state, write_text
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -52,7 +52,7 @@ def was_made(folder: StackFolder, certs: Path) -> bool:
 def keep_witness(folder: StackFolder) -> None:
     """Remembers that there is an authority, so that it is missed where all of it is lost at once."""
     if not folder.authority_made.exists():
-        folder.state.mkdir(parents=True, exist_ok=True)
+        ensure_state(folder)
         write_text(folder.authority_made, "This stack has had an authority of its own: clients may trust it.\n")
 
 

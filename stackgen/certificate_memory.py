@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from registry_app import __version__
-from stackgen.writing import write_text
+from stackgen.writing import ensure_state, write_text
 
 if TYPE_CHECKING:
     from stackgen.folder import StackFolder
@@ -34,7 +34,7 @@ def recall(folder: StackFolder, settings: StackSettings) -> bool:
 def remember(folder: StackFolder, settings: StackSettings, *, since: float, until: float) -> None:
     """Keeps that they are good between two moments, in seconds since the epoch."""
     seen = {"of": _fingerprint(folder, settings), "since": since, "until": until}
-    folder.state.mkdir(parents=True, exist_ok=True)
+    ensure_state(folder)
     write_text(folder.certificate_seen, json.dumps(seen) + "\n")
 
 

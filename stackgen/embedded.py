@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stackgen.drafts import drafting
 from stackgen.errors import StackgenError
+from stackgen.ownership import give_to_owner
 from stackgen.shell import shell_line, stackgen_line
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def presence(folder: StackFolder) -> Iterator[None]:
     descriptor = os.open(folder.serve_pid, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     owner = os.getpid()
     try:
+        give_to_owner(folder.serve_pid)
         if not _lock(descriptor):
             other = os.read(descriptor, 32).decode("ascii", "replace").strip()
             raise StackgenError(

@@ -191,8 +191,9 @@ def _contradictions(settings: StackSettings, parsed: ParsedEnv, root: Path | Non
         near = difflib.get_close_matches(profile, known, n=1, cutoff=_ALIKE)
         if profile not in known and near:
             yield problem("COMPOSE_PROFILES", f"names {quoted(profile)}; did you mean {near[0]}?", f"write {near[0]}")
-    if settings.proxy == "nginx" and settings.http_port == settings.https_port:
-        yield problem("HTTP_PORT", f"is {settings.http_port}, and so is HTTPS_PORT", "use two ports, or HTTP_PORT=0")
+    for name, other in _meeting_ports(settings.published_ports):
+        port = settings.published_ports[name]
+        yield problem(name, f"is {port}, and so is {other}", f"use two ports, or {name}=0")
     if settings.registry_version and settings.registry_image and _has_tag(settings.registry_image):
         yield problem(
             "REGISTRY_VERSION",
@@ -210,6 +211,14 @@ def _contradictions(settings: StackSettings, parsed: ParsedEnv, root: Path | Non
             f"{quoted(settings.storage_dir)} would be taken for a volume's name",
             f"write an absolute path, or ./{named(settings.storage_dir)}",
         )
+
+
+def _meeting_ports(ports: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """(setting, the one before it that has the same port)."""
+    owners: dict[int, str] = {}
+    for name, port in ports.items():
+        if (first := owners.setdefault(port, name)) != name:
+            yield name, first
 
 
 def _has_tag(reference: str) -> bool:

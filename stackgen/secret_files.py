@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stackgen.drafts import drafting
-from stackgen.errors import StackgenError
+from stackgen.ownership import give_to_group, give_to_owner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,26 +63,6 @@ def ensure_folder(path: Path, *, mode: int, gid: int | None = None) -> None:
         if gid is not None:
             give_to_group(path, gid)
         path.chmod(mode)
-
-
-def give_to_owner(path: Path) -> None:
-    """What root makes in a folder belongs to the folder's owner, who goes on without root afterwards."""
-    if os.geteuid() == 0:
-        with suppress(PermissionError):  # on a network's disk root may be nobody
-            os.chown(path, path.parent.stat().st_uid, -1)
-
-
-def give_to_group(path: Path, gid: int) -> None:
-    """Lets the containers' group in."""
-    if path.stat().st_gid == gid:
-        return
-    try:
-        os.chown(path, -1, gid)
-    except PermissionError:
-        raise StackgenError(
-            f"{path} can't be given to group {gid}: you are not in it",
-            hint=f"set SECRETS_GID={os.getgid()} in .env, your own group",
-        ) from None
 
 
 def sync_folder(path: Path) -> None:

@@ -19,6 +19,7 @@ from stackgen.values import (
     Host,
     ImageReference,
     IpAddress,
+    Memory,
     Names,
     Networks,
     OwnedBy,
@@ -310,13 +311,13 @@ class StackSettings(BaseModel):
         example="https://pypi.example.com/simple",
     )
 
-    registry_memory: Bytes = variable(
+    registry_memory: Memory = variable(
         "1GiB",
         LIMITS,
         "Memory limit of the registry.",
         remedy="write a size such as 512MiB or 2GiB",
     )
-    nginx_memory: Bytes = variable(
+    nginx_memory: Memory = variable(
         "512MiB",
         LIMITS,
         "Memory limit of nginx.",
@@ -357,7 +358,7 @@ class StackSettings(BaseModel):
         "Space for measurements; the oldest go first.",
         remedy="write a size such as 2GiB",
     )
-    prometheus_memory: Bytes = variable(
+    prometheus_memory: Memory = variable(
         "768MiB",
         OBSERVABILITY,
         "Memory limit of Prometheus.",
@@ -384,7 +385,7 @@ class StackSettings(BaseModel):
         "Grafana's administrator; the password is in grafana-secrets/admin_password.",
         remedy="use letters, digits, dots, - and _, without a colon",
     )
-    grafana_memory: Bytes = variable(
+    grafana_memory: Memory = variable(
         "512MiB",
         OBSERVABILITY,
         "Memory limit of Grafana.",
@@ -428,6 +429,17 @@ class StackSettings(BaseModel):
     def external_url(self) -> str:
         """The address that browsers and clients use."""
         return f"https://{self.authority}"
+
+    @property
+    def published_ports(self) -> dict[str, int]:
+        """Setting → port of this host, for those that could meet.
+
+        A profile's ports are on loopback, where a stack with a BIND_ADDRESS elsewhere has none.
+        """
+        ports = {"HTTPS_PORT": self.https_port, "HTTP_PORT": self.http_port if self.proxy == "nginx" else 0}
+        if "observability" in self.compose_profiles and self.own_address == "127.0.0.1":
+            ports |= {"PROMETHEUS_PORT": self.prometheus_port, "GRAFANA_PORT": self.grafana_port}
+        return {name: port for name, port in ports.items() if port}
 
     @property
     def is_local(self) -> bool:

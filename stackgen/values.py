@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LARGEST_ID = 2**32 - 2
 # Docker and Prometheus count bytes, and Prometheus nanoseconds, in 63 bits, and end where a number does not fit.
 _LARGEST_SIZE = 2**63 - 1
+_LEAST_MEMORY = 32 * 2**20
 _LONGEST_SECONDS = 100 * 365 * 86400
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
@@ -92,6 +93,12 @@ def _positive_size(value: str) -> str:
     return value
 
 
+def _enough_memory(value: str) -> str:
+    if parse_bytes(value) < _LEAST_MEMORY:
+        raise ValueError("is less than 32MiB, with which no program of the stack runs; a number alone counts bytes")
+    return value
+
+
 def _positive_duration(value: str) -> str:
     if parse_duration(value) <= 0:
         raise ValueError("is zero")
@@ -150,6 +157,7 @@ Authority = Annotated[Text, AfterValidator(hosts.parse_authority)]
 ProxyUrl = Annotated[str, AfterValidator(parse_proxy_url)]
 FilePath = Annotated[str, AfterValidator(_check_path)]
 Bytes = Annotated[str, AfterValidator(_positive_size)]
+Memory = Annotated[Bytes, AfterValidator(_enough_memory)]
 Duration = Annotated[str, AfterValidator(_positive_duration)]
 OwnedBy = Annotated[str, AfterValidator(_check_owner)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_check_names)]

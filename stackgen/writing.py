@@ -27,6 +27,7 @@ from stackgen.diffing import BESIDE_SUFFIX, CHANGING, PLACING, Action, Change, F
 from stackgen.drafts import drafting
 from stackgen.errors import StackgenError
 from stackgen.lockfile import Lock, digest, format_lock
+from stackgen.ownership import give_to_owner
 from stackgen.shell import shell_line, stackgen_line
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ _TEXT, _FOLDER = 0o644, 0o755
 @contextlib.contextmanager
 def exclusive(folder: StackFolder) -> Iterator[None]:
     """Holds the stack for one command at a time; StackgenError when another one is at work."""
-    folder.state.mkdir(parents=True, exist_ok=True)
+    ensure_state(folder)
     descriptor = os.open(folder.mutex, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        give_to_owner(folder.mutex)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,6 +57,13 @@ def exclusive(folder: StackFolder) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def ensure_state(folder: StackFolder) -> None:
+    """Makes the folder of what the tool remembers."""
+    if not folder.state.is_dir():
+        folder.state.mkdir(parents=True, exist_ok=True)
+        give_to_owner(folder.state)
 
 
 def read_disk(folder: StackFolder, plan: StackPlan, lock: Lock) -> dict[str, FileOnDisk]:
@@ -112,6 +121,7 @@ def _prepare(
 ) -> None:
     """Everything up to the journal, which lies beside its place."""
     folder.staging.mkdir(parents=True)
+    give_to_owner(folder.staging)
     recorded = [change for change in changes if change.action in CHANGING]
     if bridge is not None:
         copy_folders(folder, bridge, changes)
@@ -165,6 +175,7 @@ def copy_folders(folder: StackFolder, bridge: Bridge, changes: tuple[Change, ...
             _write_durably(copy, change.new, change.mode)
     for path in (folder.bridge, *folder.bridge.rglob("*")):
         if path.is_dir() and not path.is_symlink():
+            give_to_owner(path)
             _sync(path)
 
 
@@ -175,6 +186,7 @@ def _link_or_copy(source: str, copy: str) -> str:
         return copy
     with drafting(Path(copy)):
         shutil.copy2(source, copy)
+        give_to_owner(Path(copy))
         _sync(Path(copy))
     return copy
 
@@ -225,6 +237,7 @@ def _make_folders(path: Path) -> None:
     for missing in [one for one in (path, *path.parents) if not one.exists()][::-1]:
         missing.mkdir(exist_ok=True)
         missing.chmod(_FOLDER)
+        give_to_owner(missing)
 
 
 def _stage(folder: StackFolder, number: int, change: Change) -> dict[str, Any]:
@@ -241,6 +254,7 @@ def _stage_copy(folder: StackFolder, number: int, change: Change) -> dict[str, A
     name = f"{number:04}.rendered"
     with drafting(folder.staging / name):
         (folder.staging / name).write_bytes(change.new or b"")
+        give_to_owner(folder.staging / name)
     return {"from": name, "to": _relative(folder, folder.rendered / change.path), "was": None}
 
 
@@ -261,6 +275,7 @@ def _write_durably(path: Path, content: bytes, mode: int) -> None:
     with drafting(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
+            give_to_owner(path)
             os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()

@@ -26,6 +26,11 @@ class StackFolderType(click.ParamType[StackFolder]):
             return value
         _refuse_unset(value, param, ctx, self)
         folder = StackFolder(printable(Path(str(value))))
+        if folder.env.is_symlink() and not folder.env.exists():
+            raise StackgenError(
+                f"{folder.env} is a link to {folder.env.readlink()}, which can't be followed",
+                hint=f"bring back what it leads to; see: {shell_line('ls', '-l', folder.env)}",
+            )
         if not folder.env.exists():
             make = shell_line("stackgen", "init", Path("mystack") if folder.root == Path() else folder.root)
             raise StackgenError(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from registry_app.administration import recorded
 from stackgen import dotenv
-from stackgen.env_file import load_settings, read_env
+from stackgen.env_file import describe, load_settings, read_env, read_settings
 from stackgen.errors import StackgenError
 from stackgen.profiles import BASE, load_profiles
+from stackgen.shell import shell_line
 from stackgen.writing import exclusive, replace_text
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ def switch(folder: StackFolder, name: str, change: Callable[[tuple[str, ...]], t
         after = change(before)
         if after == before:
             return False
+        text = dotenv.set_value(read_env(folder), VARIABLE, ",".join(after))
+        _refuse_contradictions(folder, text)
         with recorded(folder.audit_log, "disable" if name in before else "enable", subject=name):
-            replace_text(folder.env, dotenv.set_value(read_env(folder), VARIABLE, ",".join(after)))
+            replace_text(folder.env, text)
     return True
+
+
+def _refuse_contradictions(folder: StackFolder, text: str) -> None:
+    """StackgenError where a profile's settings can't be had beside the others."""
+    if problems := read_settings(text, root=folder.root).problems:
+        hint = f"edit {shell_line(folder.env)}, then run the command again"
+        raise StackgenError(describe(problems), hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from stackgen.docker import ABSENT, NO_COMPOSE, SILENT
@@ -57,6 +58,14 @@ def check_docker(docker: facts.Docker) -> Iterator[Finding]:
 
 
 def _check_engine(engine: facts.Engine) -> Iterator[Finding]:
+    if not engine.local:
+        yield Finding(
+            Kind.ENGINE_ELSEWHERE,
+            "engine",
+            f"it is reached at {_without_user(engine.endpoint)}: its containers see this folder only where it lies "
+            "there too, under the same path",
+            "run stackgen and docker on that machine; or use this one's: unset DOCKER_HOST; docker context use default",
+        )
     if engine.version < ENGINE_PUBLISHED:
         lacks = (
             "quick starts (start_interval)" if engine.version < ENGINE_NEEDED else "published stacks (volume subpaths)"
@@ -89,6 +98,11 @@ def _check_engine(engine: facts.Engine) -> Iterator[Finding]:
             f"its clock is {engine.clock_ahead:+.0f} s off this machine's: certificates and logins will fail by it",
             "set the clock of the machine that runs the engine",
         )
+
+
+def _without_user(endpoint: str) -> str:
+    """An address as it may be shown."""
+    return re.sub(r"//[^/]*@", "//", endpoint)
 
 
 def check_services(

@@ -23,8 +23,13 @@ class Engine:
     """Hosts and networks (CIDR) whose certificates it does not check."""
     clock_ahead: float
     """Seconds by which its clock is ahead of this machine's."""
-    local: bool
-    """Whether it runs on this machine, so that its configuration lies in this machine's /etc."""
+    endpoint: str = "unix://"
+    """Where docker reaches it, by DOCKER_HOST or by the docker context."""
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine, so that its configuration lies in this machine's /etc."""
+        return self.endpoint.startswith("unix://")
 
 
 @dataclass(frozen=True, slots=True)

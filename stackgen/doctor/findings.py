@@ -22,6 +22,7 @@ class Kind(Enum):
     EDIT_BEHIND = Severity.WARNING, "a file that you edited lacks what was rendered since"
     DOCKER_ABSENT = Severity.ERROR, "the docker command is not installed"
     ENGINE_SILENT = Severity.ERROR, "the Docker Engine does not answer"
+    ENGINE_ELSEWHERE = Severity.WARNING, "the engine may run on another machine"
     ENGINE_OLD = Severity.WARNING, "the engine lacks what the stack uses"
     ENGINE_ROOTLESS = Severity.NOTE, "the engine runs without root"
     ENGINE_USERNS = Severity.NOTE, "the engine gives containers other user ids than the host's"

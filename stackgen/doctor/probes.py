@@ -64,7 +64,6 @@ def _engine(info: dict[str, Any], asked: dt.datetime, environ: Mapping[str, str]
     options = " ".join(info.get("SecurityOptions") or ())
     registries = info.get("RegistryConfig") or {}
     hosts = [name for name, one in (registries.get("IndexConfigs") or {}).items() if not one.get("Secure", True)]
-    host = environ.get("DOCKER_HOST") or "unix://"
     try:
         ahead = (dt.datetime.fromisoformat(info["SystemTime"]) - asked).total_seconds()
     except (KeyError, ValueError, TypeError):
@@ -75,8 +74,18 @@ def _engine(info: dict[str, Any], asked: dt.datetime, environ: Mapping[str, str]
         remapped="name=userns" in options,
         insecure=(*hosts, *(registries.get("InsecureRegistryCIDRs") or ())),
         clock_ahead=ahead,
-        local=host.startswith("unix://"),
+        endpoint=_endpoint(info, environ),
     )
+
+
+def _endpoint(info: dict[str, Any], environ: Mapping[str, str]) -> str:
+    """Where the docker command reaches its engine; the usual socket unless DOCKER_HOST or a context say otherwise."""
+    if host := environ.get("DOCKER_HOST"):
+        return host
+    if (info.get("ClientInfo") or {}).get("Context", "default") == "default":
+        return "unix://"
+    asked = ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}", seconds=_SECONDS)
+    return asked.out.strip() or "unix://"
 
 
 def probe_services(folder: StackFolder) -> tuple[facts.Service, ...] | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from registry_app.auth.htpasswd import find_hash, with_user, without_user
 from registry_app.auth.user_names import check_user_name
+from stackgen.ownership import give_to_owner
 from stackgen.rotation.shapes import check_moment, check_path, read_shape
-from stackgen.secret_files import SHARED, give_to_owner, put_file, sync_folder
+from stackgen.secret_files import SHARED, put_file, sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

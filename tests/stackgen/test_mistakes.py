@@ -411,6 +411,29 @@ def test_what_can_not_be_printed_is_done_all_the_same(tmp_path):
     assert [(one.returncode, one.stderr) for one in gone] == [(141, "")] * 2
 
 
+def test_settings_that_lie_elsewhere_and_are_gone_are_named(stackgen, folder):
+    """A link to nowhere, or to itself: the stack is there, so nobody is told to make one."""
+    for target in ("/nowhere/env", ".env"):
+        folder.env.unlink()
+        folder.env.symlink_to(target)
+        for command in ("plan", "doctor", "status"):
+            told = stackgen(command, folder.root, code=1).stderr
+            assert f"mystack/.env is a link to {target}, which can't be followed" in told
+            assert "init" not in told
+
+
+def test_a_profile_is_not_enabled_whose_port_the_stack_has(stackgen, folder):
+    """Both would open it on loopback, and `up` would stop half-way; the file stays as it was."""
+    with folder.env.open("a") as file:
+        file.write("GRAFANA_PORT=9090\n")
+    before = folder.env.read_bytes()
+    assert (
+        "GRAFANA_PORT is 9090, and so is PROMETHEUS_PORT"
+        in stackgen("enable", "observability", "mystack", code=1).stderr
+    )
+    assert folder.env.read_bytes() == before
+
+
 def test_no_stack_at_all_is_said_plainly(stackgen, tmp_path):
     """For each command that needs one."""
     for command in ("plan", "render", "validate", "profiles", "serve"):

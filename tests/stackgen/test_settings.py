@@ -210,6 +210,10 @@ def test_every_setting_has_a_good_value_in_these_tests():
         ("STORAGE_DIR=./config/images", "another use"),
         ("BUILD_HTTP_PROXY=http://me:secret@proxy:1", "password"),
         ("HTTP_PORT=443", "and so is HTTPS_PORT"),
+        ("COMPOSE_PROFILES=observability\nHTTPS_PORT=3000", "is 3000, and so is HTTPS_PORT"),
+        ("COMPOSE_PROFILES=observability\nGRAFANA_PORT=9090", "is 9090, and so is PROMETHEUS_PORT"),
+        ("REGISTRY_MEMORY=2048", "a number alone counts bytes"),
+        ("NGINX_MEMORY=6MiB", "is less than 32MiB"),
         ("HTTPS_PORT=eight", "whole number"),
         ("HSTS=maybe", "neither true nor false"),
         ("STORAGE_RESERVE=lots", "no size"),
@@ -244,6 +248,17 @@ def test_the_first_user_may_have_the_names_that_users_add_takes(name):
     except ValueError:
         taken = False
     assert (not read_settings(f"REGISTRY_ADMIN_USER={quote(name)}\n").problems) is taken
+
+
+def test_ports_that_never_meet_may_have_one_number():
+    """Of a profile that is not enabled, of other addresses, and of no port at all."""
+    for text in (
+        "HTTPS_PORT=3000\n",
+        "HTTPS_PORT=3000\nBIND_ADDRESS=192.0.2.7\nCOMPOSE_PROFILES=observability\n",
+        "PROMETHEUS_PORT=0\nGRAFANA_PORT=0\nHTTP_PORT=0\nCOMPOSE_PROFILES=observability\n",
+        "PROXY=none\nHTTP_PORT=443\n",
+    ):
+        assert read_settings(text).problems == ()
 
 
 def test_an_address_of_this_machine_may_be_every_one():

@@ -23,7 +23,7 @@ FOLDER = StackFolder(Path())
 RELOAD = "reload it"
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 HOST = "registry.example.com"
-ENGINE = facts.Engine((28, 5), rootless=False, remapped=False, insecure=("127.0.0.0/8",), clock_ahead=0.0, local=True)
+ENGINE = facts.Engine((28, 5), rootless=False, remapped=False, insecure=("127.0.0.0/8",), clock_ahead=0.0)
 DOCKER = facts.Docker(installed=True, engine=ENGINE, compose=(2, 40))
 AUTHORITY = issuing.make_authority(now=NOW)
 STRANGER = issuing.make_authority(now=NOW)
@@ -66,6 +66,7 @@ def test_nothing_is_found_where_nothing_is_wrong():
         (replace(DOCKER, engine=replace(ENGINE, version=(20, 10))), [Kind.ENGINE_OLD]),
         (replace(DOCKER, engine=replace(ENGINE, rootless=True)), [Kind.ENGINE_ROOTLESS]),
         (replace(DOCKER, engine=replace(ENGINE, remapped=True)), [Kind.ENGINE_USERNS]),
+        (replace(DOCKER, engine=replace(ENGINE, endpoint="ssh://ops@far.example")), [Kind.ENGINE_ELSEWHERE]),
         (replace(DOCKER, engine=replace(ENGINE, clock_ahead=-86400.0)), [Kind.CLOCK_ENGINE]),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shlex
+import shutil
 
 import bcrypt
 import pytest
@@ -174,10 +175,17 @@ def test_a_mistake_is_explained(stackgen, folder, arguments, code, words):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives the stack to another user")
 def test_whoever_made_a_stack_goes_on_without_root_after_one_command_of_roots(stackgen, folder):
-    """`sudo stackgen rotate` leaves nothing that its owner can't read, replace or remove."""
+    """`sudo stackgen rotate` or `render` leaves nothing that its owner can't read, replace or remove."""
+    shutil.rmtree(folder.root / "prometheus")
+    (folder.root / ".stackgen/mutex").unlink()
+    folder.certificate_seen.unlink()
     for path in (folder.root, *folder.root.rglob("*")):
         os.chown(path, 4321, -1, follow_symlinks=False)
+    with folder.env.open("a") as file:
+        file.write("LOG_LEVEL=debug\n")
     for arguments in (
+        ("enable", "observability", "mystack"),
+        ("render", "mystack"),
         ("users", "add", "bob", "mystack", "--generate"),
         ("rotate", "all", "mystack", "--keep-old", "1h"),
         ("rotate", "tls", "mystack"),
