@@ -60,9 +60,9 @@ def check_name(root: Path) -> None:
 def check_target(root: Path) -> None:
     """StackgenError unless a stack can be made there."""
     printable(root)
-    _refuse_for_compose(root)
     if root.is_symlink() and not root.exists():
         raise StackgenError(f"{root} is a link to nowhere", hint="remove it, or choose another folder")
+    _refuse_for_compose(root)
     if not root.exists():
         return
     if not root.is_dir():
@@ -71,8 +71,14 @@ def check_target(root: Path) -> None:
     left = _LEFT_BEHIND.union(*(profile.secret_folders for profile in load_profiles()))
     welcome = _WELCOME | left if STATE in names else _WELCOME
     if others := sorted(names - welcome):
+        if StackFolder(root).is_stack():  # looked at last: a stack appears whole, at any moment
+            raise _made_meanwhile(root)
         shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")  # noqa: PLR2004  (enough to recognise it)
         raise StackgenError(f"{root} holds something else: {shown}", hint="choose an empty or a new folder")
+
+
+def _made_meanwhile(root: Path) -> StackgenError:
+    return StackgenError(f"{root} is a stack already: another command has just made it", hint=shell_line("ls", root))
 
 
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -136,7 +142,7 @@ def _alone_in(parent: Path) -> Iterator[None]:
 def _make_beside(root: Path, env: str, settings: StackSettings, own: OwnPair | None) -> None:
     """Makes a stack in a draft beside its folder, and gives it the folder's name when all of it is there."""
     if StackFolder(root).is_stack():
-        raise StackgenError(f"{root} is a stack already: another command has just made it", hint=shell_line("ls", root))
+        raise _made_meanwhile(root)
     beside = _draft_of(root)
     shutil.rmtree(beside, ignore_errors=True)
     try:

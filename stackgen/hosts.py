@@ -12,6 +12,8 @@ HTTPS_DEFAULT = 443
 _LONGEST_HOST = 253
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _TYPED = re.compile(r"(?:\w+://)?(?:[^/@]*@)?(?:\[([^/\]]*)\]|([^/:\[\]]*))(?::(\d{1,5}))?(?:[/?#].*)?")
+_NUMBER_LAST = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)$")
+"""By the URL standard of browsers, section 4.4: what ends so is an IPv4 address, or no host at all."""
 _SPELLINGS = (
     (r"://", "starts with a scheme"),
     (r"/", "holds a path"),
@@ -22,6 +24,7 @@ _SPELLINGS = (
     (r"^[^:]*:\d*$", "holds a port"),
     (r":|^[0-9.]+$", "is no IP address"),
     (r"\.$", "ends with a dot"),
+    (_NUMBER_LAST.pattern, "ends with a number, which programs take for a part of an IP address"),
     (r"[^\x00-\x7f]", "has letters beyond ASCII"),
     (r"[A-Z]", "has capitals"),
     (r"_", "is no host name: it holds a _"),
@@ -41,7 +44,7 @@ def _why_no_host(value: str) -> str:
     """What keeps a text from being a host; empty when nothing does."""
     if is_address(value):
         return _why_not_dialled(ipaddress.ip_address(value))
-    if _is_name(value) and not re.fullmatch(r"[0-9.]+", value):
+    if _is_name(value) and not _NUMBER_LAST.search(value):
         return ""
     return next((reason for pattern, reason in _SPELLINGS if re.search(pattern, value)), "is no host name")
 

@@ -73,7 +73,7 @@ def _for_the_build(environ: Mapping[str, str]) -> Iterator[str]:
     from stackgen.values import parse_proxy_url  # noqa: PLC0415
 
     if authority := environ.get("PIP_CERT"):
-        yield f"BUILD_EXTRA_CA={Path(authority).resolve()}"
+        yield f"BUILD_EXTRA_CA={Path(authority).absolute()}"
     ways = {name: environ.get(name.lower()) or environ.get(name) for name in ("HTTP_PROXY", "HTTPS_PROXY")}
     ways = {f"BUILD_{name}": way for name, way in (ways | {"PIP_INDEX_URL": environ.get("PIP_INDEX_URL")}).items()}
     for setting, way in ways.items():

@@ -34,7 +34,7 @@ class StackFolderType(click.ParamType[StackFolder]):
         if not folder.env.exists():
             make = shell_line("stackgen", "init", Path("mystack") if folder.root == Path() else folder.root)
             raise StackgenError(
-                f"there is no stack in {folder.root.resolve()}: no {ENV}",
+                f"there is no stack in {folder.root.absolute()}: no {ENV}",
                 hint=f"make one: {make}; or name the stack's folder",
             )
         return folder

@@ -23,6 +23,8 @@ from tests.serving import free_port
         (["--domain", "https://x.example:8443"], "starts with a scheme: write x.example, and HTTPS_PORT=8443"),
         (["--domain", "::"], "no client can dial it"),
         (["--domain", "a b"], "no host name"),
+        (["--domain", "registry.0x7f"], "ends with a number"),
+        (["--domain", "a.b.c.1"], "ends with a number"),
         (["--project-name", "Team Registry"], "--project-name 'Team Registry' is no name"),
         (["--set", "HTTPS_PORT=0", "--set", "PROXY=apache"], "--set PROXY 'apache'"),
         (["--set", "TLS="], "--set TLS is empty"),
@@ -191,6 +193,9 @@ def test_a_folder_that_holds_something_else_is_refused(stackgen, tmp_path):
     (tmp_path / "photos/compose.yaml").write_text("mine")
     assert "holds something else: cat.jpg, compose.yaml" in stackgen("init", "photos", "--yes", code=1).stderr
     assert sorted(path.name for path in (tmp_path / "photos").iterdir()) == ["cat.jpg", "compose.yaml"]
+    (tmp_path / "loop").symlink_to("loop")
+    assert "loop is a link to nowhere" in stackgen("init", "loop", "--yes", code=1).stderr
+    assert "there is no stack" in stackgen("plan", "loop", code=1).stderr
     (tmp_path / "file").touch()
     assert "is a file" in stackgen("init", "file", "--yes", code=1).stderr
 
