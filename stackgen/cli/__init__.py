@@ -84,6 +84,7 @@ def group() -> None:
 
 
 _NOT_FOR_OTHERS = 0o022
+_NOT_FOR_ONESELF = 0o700
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -91,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # pydantic would read the metadata of every installed package in search of plugins: a tenth of a render's time.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Whatever the caller's umask lets others write, not a stack: nobody else may replace a key or a journal.
-    os.umask(os.umask(_NOT_FOR_OTHERS) | _NOT_FOR_OTHERS)
+    # And whatever it takes from the caller, what is made here can be written to, and removed again.
+    os.umask((os.umask(_NOT_FOR_OTHERS) | _NOT_FOR_OTHERS) & ~_NOT_FOR_ONESELF)
     raise SystemExit(finish(group, arguments, name="stackgen", report=_report))
 
 

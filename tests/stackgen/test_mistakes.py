@@ -80,6 +80,21 @@ def test_what_init_says_to_type_names_the_folder_that_was_asked_for():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
+def test_a_umask_that_takes_everything_stops_nothing():
+    """Else a draft without any right would stay, which its owner could not even look into."""
+    with tempfile.TemporaryDirectory() as theirs:  # pytest closes its own folders to others as it starts
+        os.chown(theirs, 12345, 12345)
+        other = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", sys.executable, "-m", "stackgen"]
+        before = os.umask(0o777)
+        try:
+            done = subprocess.run([*other, "init", "s", "--yes"], cwd=theirs, capture_output=True, check=False)
+        finally:
+            os.umask(before)
+        assert done.returncode == 0, done.stderr
+        assert [path.name for path in Path(theirs).iterdir()] == ["s"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
 def test_a_folder_that_root_made_stops_a_render_before_it_begins():
     """As after a `sudo stackgen render`: half a stack would need root to be finished."""
     with tempfile.TemporaryDirectory() as theirs:  # pytest closes its own folders to others as it starts
