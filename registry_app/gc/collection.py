@@ -8,18 +8,19 @@ rest. A manifest that is pushed meanwhile writes down what it needs (see `storag
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from registry_app.errors import ErrorCode, RegistryError
-from registry_app.gc.marks import Marks, count_marked, unmarked
-from registry_app.gc.plan import decide_manifests, heirs, marked_by
+from registry_app.gc.marks import Marks, count_marked, short, unmarked
+from registry_app.gc.plan import decide_manifests, heirs, needed_by, why_kept
 from registry_app.gc.report import Report
 from registry_app.gc.runs import record_run
 from registry_app.gc.scrub import put_away
-from registry_app.gc.snapshot import take_snapshot
+from registry_app.gc.snapshot import look_at_manifests, names_of_manifests, take_snapshot
 from registry_app.gc.stale import old_drafts, remove_drafts, uploads_at_rest
 from registry_app.gc.sweep import Rehearsal, Sweeper
+from registry_app.storage.links import linked_digests
 from registry_app.storage.survey import REMEDY
 from registry_app.storage.trash import time_of
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from registry_app.gc.observers import Observer
-    from registry_app.gc.plan import Decision, Policy, RepositorySnapshot
+    from registry_app.gc.plan import Decision, Policy
     from registry_app.oci.digests import Digest
     from registry_app.oci.names import Repository
     from registry_app.storage import Storage
@@ -102,7 +103,7 @@ class _Collection:
                 raise RegistryError(ErrorCode.UNSUPPORTED, message=message + REMEDY)
 
     def _collect_manifests(self, repository: Repository) -> None:
-        snapshot = take_snapshot(self.storage, repository, with_tags=True)
+        snapshot = take_snapshot(self.storage, repository)
         self._require_no_detours()
         if snapshot.lost_tags:
             tags = ", ".join(snapshot.lost_tags[:5])
@@ -137,28 +138,42 @@ class _Collection:
 
     def _collect_links(self, repository: Repository) -> None:
         """Marks what the manifests of a repository need; its links to anything else go."""
-        snapshot = self._look_at(repository)
-        if not self.policy.untagged:
-            for decision in decide_manifests(snapshot, self.policy):
-                self.observer.manifest(repository, decision.digest, kept=True, reason=decision.reason)
-        needed = marked_by(snapshot)
-        self._marks.add(needed)
-        for digest in needed:
-            self.observer.marked(repository, digest)
-        for digest in snapshot.layers - needed:
-            reason = self.hands.sweep(digest, self.storage.layout.layer(repository, digest))
-            self.report.removed_links += reason is None
-            self.report.kept_for_now += reason is not None
-            self.observer.link(repository, digest, kept=reason is not None, reason=reason or "no manifest refers to it")
-
-    def _look_at(self, repository: Repository) -> RepositorySnapshot:
-        # Nothing hangs on tags any more but what people are told.
-        snapshot = take_snapshot(self.storage, repository, with_tags=self.hands.explains)
+        needed, unreadable = self._mark(repository)
         self._require_no_detours()
-        left = self.hands.left_of(repository, snapshot.revisions)
-        if unreadable := [digest for digest, revision in left.items() if revision.references is None]:
+        if unreadable:
             log.warning("%s keeps everything: %s. Push it again, or delete it", repository, _unreadable(unreadable))
-        return replace(snapshot, revisions=left)
+        for digest in linked_digests(self.storage.files, self.storage.layout.layers(repository)):
+            if unreadable:
+                self._need(repository, digest, needed)
+            elif short(digest) not in needed:
+                reason = self.hands.sweep(digest, self.storage.layout.layer(repository, digest))
+                self.report.removed_links += reason is None
+                self.report.kept_for_now += reason is not None
+                told = reason or "no manifest refers to it"
+                self.observer.link(repository, digest, kept=reason is not None, reason=told)
+
+    def _mark(self, repository: Repository) -> tuple[set[int], list[Digest]]:
+        """Marks what its manifests need; the first 64 bits of all that, and the manifests that can't be read."""
+        needed, unreadable = set[int](), []
+        # Nothing hangs on tags any more but what people are told.
+        tags = names_of_manifests(self.storage, repository) if self.hands.explains else {}
+        for revision in look_at_manifests(self.storage, repository):
+            if self.hands.has_gone(repository, revision.digest):
+                continue
+            if not self.policy.untagged:
+                reason = why_kept(tags.get(revision.digest, ()))
+                self.observer.manifest(repository, revision.digest, kept=True, reason=reason)
+            if revision.references is None:
+                unreadable.append(revision.digest)
+            for digest in needed_by(revision):
+                self._need(repository, digest, needed)
+        return needed, unreadable
+
+    def _need(self, repository: Repository, digest: Digest, needed: set[int]) -> None:
+        if short(digest) not in needed:
+            needed.add(short(digest))
+            self._marks.add(digest)
+            self.observer.marked(repository, digest)
 
     def _collect_blobs(self) -> None:
         self.report.marked_blobs, self.report.candidates = count_marked(self.storage, self._marks)

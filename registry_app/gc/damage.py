@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registry_app.gc.snapshot import take_snapshot
+from registry_app.gc.plan import needed_by
+from registry_app.gc.snapshot import look_at_manifests, names_of_manifests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from registry_app.gc.plan import RepositorySnapshot
     from registry_app.oci.digests import Digest
     from registry_app.storage import Storage
 
@@ -20,23 +20,21 @@ def affected_images(storage: Storage, damaged: frozenset[Digest]) -> Iterator[st
     if not damaged:
         return
     for repository in storage.repositories.all():
-        snapshot = take_snapshot(storage, repository, with_tags=True)
-        broken = set()
-        for digest, revision in snapshot.revisions.items():
-            references = revision.references
-            if digest in damaged or (references and not damaged.isdisjoint(references.blobs)):
-                broken.add(digest)
-        for digest in sorted(_with_indexes_above(snapshot, broken)):
-            names = [f"{repository}:{tag}" for tag in sorted(snapshot.tags.get(digest, ()))]
+        broken: set[Digest] = set()
+        above: dict[Digest, list[Digest]] = {}
+        for revision in look_at_manifests(storage, repository):
+            if not damaged.isdisjoint(needed_by(revision)):
+                broken.add(revision.digest)
+            for child in revision.references.children if revision.references else ():
+                above.setdefault(child, []).append(revision.digest)
+        tags = names_of_manifests(storage, repository) if broken else {}
+        for digest in sorted(_with_indexes_above(broken, above)):
+            names = [f"{repository}:{tag}" for tag in sorted(tags.get(digest, ()))]
             yield from names or [f"{repository}@{digest}"]
 
 
-def _with_indexes_above(snapshot: RepositorySnapshot, broken: AbstractSet[Digest]) -> set[Digest]:
+def _with_indexes_above(broken: AbstractSet[Digest], above: Mapping[Digest, Iterable[Digest]]) -> set[Digest]:
     """These manifests and every index that holds one of them, also by way of other indexes."""
-    above: dict[Digest, list[Digest]] = {}
-    for digest, revision in snapshot.revisions.items():
-        for child in revision.references.children if revision.references else ():
-            above.setdefault(child, []).append(digest)
     found, waiting = set(broken), list(broken)
     while waiting:
         fresh = [digest for digest in above.get(waiting.pop(), ()) if digest not in found]

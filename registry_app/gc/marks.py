@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 from registry_app.oci.digests import ALGORITHMS, Digest, is_encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from registry_app.storage import Storage
+
+
+def short(digest: Digest) -> int:
+    """The first 64 bits."""
+    return int(digest.hex[:16], 16)
 
 
 class Marks:
@@ -22,18 +27,16 @@ class Marks:
     def __init__(self) -> None:
         self._parts: dict[str, array[int]] = {}
 
-    def add(self, digests: Iterable[Digest]) -> None:
-        """Marks these, whether or not they are marked already."""
-        for digest in digests:
-            encoded = digest.hex
-            part = self._parts.get(encoded[:2])
-            if part is None:
-                part = self._parts[encoded[:2]] = array("Q")
-            part.append(int(encoded[:16], 16))
+    def add(self, digest: Digest) -> None:
+        """Marks this, whether or not it is marked already."""
+        part = self._parts.get(digest.hex[:2])
+        if part is None:
+            part = self._parts[digest.hex[:2]] = array("Q")
+        part.append(short(digest))
 
     def hold(self, digest: Digest) -> bool:
         """Whether this is marked, or agrees with a marked one."""
-        return int(digest.hex[:16], 16) in self._parts.get(digest.hex[:2], ())
+        return short(digest) in self._parts.get(digest.hex[:2], ())
 
     def part(self, prefix: str) -> frozenset[int]:
         """The first 64 bits of each marked digest that begins with these two digits."""

@@ -43,13 +43,12 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositorySnapshot:
-    """What a repository held when it was looked at; `lost_tags` name nothing that it holds."""
+    """The manifests and tags of a repository when it was looked at; `lost_tags` name nothing that it holds."""
 
     repository: Repository
     revisions: Mapping[Digest, Revision]
     tags: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict)
     lost_tags: tuple[str, ...] = ()
-    layers: frozenset[Digest] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +76,16 @@ def decide_manifests(snapshot: RepositorySnapshot, policy: Policy) -> tuple[Deci
     return (*(Decision(digest, keep=True, reason=reason) for digest, reason in kept.items()), *removed)
 
 
-def marked_by(snapshot: RepositorySnapshot) -> frozenset[Digest]:
-    """Contents that the manifests of a repository need, the manifests themselves among them.
+def needed_by(revision: Revision) -> frozenset[Digest]:
+    """Contents that a manifest needs, itself among them. One that can't be read may need more, nobody knows what."""
+    if revision.references is None:
+        return frozenset((revision.digest,))
+    return revision.references.blobs.union(revision.references.children, (revision.digest,))
 
-    A manifest that can't be read might need anything in its repository: then all of that is needed.
-    """
-    marked = set(snapshot.revisions)
-    for revision in snapshot.revisions.values():
-        if revision.references is None:
-            marked |= snapshot.layers
-        else:
-            marked |= revision.references.blobs
-            marked.update(revision.references.children)
-    return frozenset(marked)
+
+def why_kept(tags: Iterable[str]) -> str:
+    """Why a manifest with these tags stays where untagged ones do."""
+    return f"tagged {', '.join(sorted(tags)[:5])}" if tags else "untagged manifests are kept"
 
 
 def why_young(age: float, policy: Policy) -> str | None:
@@ -114,10 +110,8 @@ def heirs(snapshot: RepositorySnapshot) -> Mapping[Digest, frozenset[Digest]]:
 def _roots(snapshot: RepositorySnapshot, policy: Policy) -> Iterator[tuple[Digest, str]]:
     unreadable = next((r.digest for r in snapshot.revisions.values() if r.references is None), None)
     for digest, revision in snapshot.revisions.items():
-        if digest in snapshot.tags:
-            yield digest, f"tagged {', '.join(sorted(snapshot.tags[digest])[:5])}"
-        elif not policy.untagged:
-            yield digest, "untagged manifests are kept"
+        if digest in snapshot.tags or not policy.untagged:
+            yield digest, why_kept(snapshot.tags.get(digest, ()))
         elif unreadable:
             yield digest, f"{unreadable} in the same repository can't be read, and might refer to it"
         elif snapshot.lost_tags:

@@ -16,17 +16,13 @@ from registry_app.gc.stale import remove_upload
 from registry_app.storage.trash import COLLECTED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from registry_app.gc.plan import Revision
     from registry_app.oci.digests import Digest
     from registry_app.oci.names import Repository
     from registry_app.storage import Storage
     from registry_app.storage.epochs import ReferenceLog
     from registry_app.storage.locks import SweepLocks
-
-    Revisions = Mapping[Digest, Revision]
 
 _LOOK_AT_SPACE = 200
 _GONE = "gone already"
@@ -60,9 +56,9 @@ class Sweeper:
         """Throws away a manifest of a repository; the reason if it stays."""
         return self.sweep(digest, self.storage.layout.revision(repository, digest))
 
-    def left_of(self, repository: Repository, revisions: Revisions) -> Revisions:  # noqa: ARG002
-        """Those that were not thrown away: these, for they were looked for since."""
-        return revisions
+    def has_gone(self, repository: Repository, digest: Digest) -> bool:  # noqa: ARG002
+        """Whether a manifest that was found again was thrown away before: it came back since."""
+        return False
 
     def forget_history(self, repository: Repository) -> None:
         """Lets the tags forget that they named what is gone by now."""
@@ -155,10 +151,9 @@ class Rehearsal:
             self._gone.setdefault(repository, set()).add(digest)
         return reason
 
-    def left_of(self, repository: Repository, revisions: Revisions) -> Revisions:
-        """Those that would not have been thrown away."""
-        gone = self._gone.get(repository, set())
-        return {digest: revision for digest, revision in revisions.items() if digest not in gone}
+    def has_gone(self, repository: Repository, digest: Digest) -> bool:
+        """Whether a manifest would have been thrown away."""
+        return digest in self._gone.get(repository, ())
 
     def forget_history(self, repository: Repository) -> None:
         """Nothing is gone."""

@@ -20,8 +20,8 @@ def test_what_is_not_marked_is_found_and_nothing_else(storage):
     """With several digests behind the same two digits, and some that are marked twice."""
     put(storage, *DIGESTS)
     marks = Marks()
-    marks.add(DIGESTS[:400])
-    marks.add(DIGESTS[200:400])
+    for digest in (*DIGESTS[:400], *DIGESTS[200:400]):
+        marks.add(digest)
     assert count_marked(storage, marks) == (400, 200)
     assert set(unmarked(storage, marks)) == set(DIGESTS[400:])
 
@@ -33,7 +33,8 @@ def test_both_algorithms_are_walked(storage):
     marks = Marks()
     assert set(stored_digests(storage)) == digests
     assert set(unmarked(storage, marks)) == digests
-    marks.add(digests)
+    for digest in digests:
+        marks.add(digest)
     assert list(unmarked(storage, marks)) == []
 
 
