@@ -21,6 +21,7 @@ from registry_app.gc.marks import stored_digests
 from registry_app.gc.runs import record_run
 from registry_app.oci.digests import Digest, is_encoded, new_hash
 from registry_app.storage.failures import is_full
+from registry_app.storage.trash import move_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,7 +159,7 @@ def _move_away(path: Path, place: Path, now: float) -> None:
         if not place.parent.parent.is_dir():
             place.parent.parent.mkdir(parents=True)
         shutil.rmtree(place.parent, ignore_errors=True)
-        path.parent.rename(place.parent)
+        move_folder(str(path.parent), str(place.parent))
         os.utime(place, (now, now))
     except OSError as error:
         if not is_full(error):

@@ -6,6 +6,7 @@ Each run has its folder, named after its time, in which everything keeps its pat
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import uuid
@@ -101,11 +102,10 @@ class Trash:
     def _move(self, run: str, source: str) -> None:
         place = self._place(run, source)
         try:
-            # Not by Path: a collection does this a hundred thousand times.
-            os.rename(source, place)  # noqa: PTH104
+            move_folder(source, place)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
-            os.rename(source, place)  # noqa: PTH104
+            move_folder(source, place)
 
     def _place(self, run: str, path: str) -> str:
         return f"{self._layout.trash}/{run}{path.removeprefix(str(self._layout.tree))}"
@@ -115,6 +115,18 @@ class Trash:
 
     def _collected(self, path: Path) -> list[Path]:
         return [self._in_run(run, path) for run in reversed(self.runs()) if f"-{COLLECTED}-" in run]
+
+
+def move_folder(source: str, place: str) -> None:
+    """Renames a folder, or copies it and removes it: overlays rename no folder that comes from a lower layer."""
+    try:
+        # Not by Path: a collection does this a hundred thousand times.
+        os.rename(source, place)  # noqa: PTH104
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copytree(source, place, symlinks=True)
+        shutil.rmtree(source)
 
 
 def time_of(run: str) -> float | None:
