@@ -201,8 +201,7 @@ class _Collection:
     def _collect_uploads(self, age: float) -> None:
         for repository, folder, young in uploads_at_rest(self.storage, age=age):
             size, reason = _size(folder / "data"), young
-            if reason is None and not self.hands.remove_upload(folder):
-                reason = "a request writes to it at this moment"
+            reason = reason or self.hands.remove_upload(folder)
             if reason is None:
                 self.report.removed_uploads += 1
                 self.report.freed_bytes += size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from registry_app.oci.names import Repository
     from registry_app.storage import Storage
 
+log = logging.getLogger("registry.gc")
 _KILLED_LONG_AGO = 3600.0  # seconds
 # Who was told that the disk is full has no use for the first half of a layer for a week.
 _STALE_WHEN_SHORT = 3600.0  # seconds
+_FOREIGN = "it can't be removed: `registry check` says why"
 # Not there, a folder, a symbolic link: no request has it open.
 _NOTHING_TO_WRITE_TO = (errno.ENOENT, errno.EISDIR, errno.ELOOP)
 
@@ -48,31 +51,36 @@ def purge_uploads(storage: Storage, *, age: float, only_name: bool) -> list[tupl
         if not alone:
             raise RegistryError(ErrorCode.UNAVAILABLE, message="another process purges uploads")
         begun = storage.clock()
-        gone = [
-            (repository, folder.name)
-            for repository, folder, why_stays in uploads_at_rest(storage, age=age)
-            if why_stays is None and (only_name or remove_upload(folder))
-        ]
+        gone = []
+        for repository, folder, why_stays in uploads_at_rest(storage, age=age):
+            if why_stays is None:
+                if only_name or (reason := remove_upload(folder)) is None:
+                    gone.append((repository, folder.name))
+                else:
+                    log.warning("upload %s of %s stays: %s", folder.name, repository, reason)
         record_run(storage, "purge", {"started": begun, "finished": storage.clock(), "removed_uploads": len(gone)})
     return gone
 
 
-def remove_upload(folder: Path) -> bool:
-    """Removes an upload unless a request writes to it now."""
+def remove_upload(folder: Path) -> str | None:
+    """Removes an upload; the reason if it stays."""
     try:
         data = os.open(folder / "data", os.O_RDWR | os.O_NOFOLLOW)
+    except PermissionError:
+        return _FOREIGN
     except OSError as error:
         if error.errno not in _NOTHING_TO_WRITE_TO:
             raise
-        shutil.rmtree(folder, ignore_errors=True)
-        return True
+        return _remove(folder)
     try:
-        if not try_lock(data, fcntl.F_WRLCK, 0):
-            return False
-        shutil.rmtree(folder, ignore_errors=True)
-        return True
+        return _remove(folder) if try_lock(data, fcntl.F_WRLCK, 0) else "a request writes to it at this moment"
     finally:
         os.close(data)
+
+
+def _remove(folder: Path) -> str | None:
+    shutil.rmtree(folder, ignore_errors=True)
+    return _FOREIGN if os.path.lexists(folder) else None
 
 
 def old_drafts(storage: Storage) -> list[Path]:

@@ -68,8 +68,8 @@ class Sweeper:
         """Removes what a scrub put away, for good."""
         shutil.rmtree(path.parent, ignore_errors=True)
 
-    def remove_upload(self, folder: Path) -> bool:
-        """Removes an upload; whether nobody writes to it now."""
+    def remove_upload(self, folder: Path) -> str | None:
+        """Removes an upload; the reason if it stays."""
         return remove_upload(folder)
 
     def sweep(self, digest: Digest, path: Path) -> str | None:
@@ -161,9 +161,9 @@ class Rehearsal:
     def remove_damaged(self, path: Path) -> None:
         """It stays."""
 
-    def remove_upload(self, folder: Path) -> bool:  # noqa: ARG002
+    def remove_upload(self, folder: Path) -> str | None:  # noqa: ARG002
         """Whoever writes to it may be done until the run."""
-        return True
+        return None
 
     def sweep(self, digest: Digest, path: Path) -> str | None:  # noqa: ARG002
         """Why this would stay."""

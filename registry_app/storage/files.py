@@ -103,17 +103,25 @@ class Files:
 
     def names(self, folder: Path) -> list[str]:
         """Names of the folders in a folder, in no order; empty if it does not exist."""
-        return self._folders(folder, self.entries(folder))
+        with self._listed(folder) as entries:
+            return self._folders(folder, entries)
 
     def entries(self, folder: Path) -> list[os.DirEntry[str]]:
         """What lies in a folder; their `path` means nothing."""
+        with self._listed(folder) as entries:
+            return list(entries)
+
+    @contextlib.contextmanager
+    def _listed(self, folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        """What lies in a folder, one after the other: a list of a hundred thousand would take tens of MiB."""
         try:
             descriptor = self.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
-            return []
+            yield iter(())
+            return
         try:
             with os.scandir(descriptor) as entries:
-                return list(entries)
+                yield entries
         finally:
             os.close(descriptor)
 
@@ -125,7 +133,7 @@ class Files:
             return
         try:
             with os.scandir(descriptor) as entries:
-                names = self._folders(folder, list(entries))
+                names = self._folders(folder, entries)
             for name in names:
                 with contextlib.suppress(FileNotFoundError):
                     found = os.stat(f"{name}/{leaf}", dir_fd=descriptor, follow_symlinks=False)
@@ -136,12 +144,13 @@ class Files:
         finally:
             os.close(descriptor)
 
-    def _folders(self, folder: Path, entries: list[os.DirEntry[str]]) -> list[str]:
-        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        if len(names) < len(entries):
-            for entry in entries:
-                if entry.is_symlink():
-                    self._note(folder / entry.name)
+    def _folders(self, folder: Path, entries: Iterator[os.DirEntry[str]]) -> list[str]:
+        names = []
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                names.append(entry.name)
+            elif entry.is_symlink():
+                self._note(folder / entry.name)
         return names
 
     def _note(self, path: Path) -> None:

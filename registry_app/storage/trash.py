@@ -132,6 +132,7 @@ def move_folder(source: str, place: str) -> None:
 def time_of(run: str) -> float | None:
     """When a run began, in seconds since 1970; None for a folder of another name."""
     try:
-        return datetime.strptime(run.partition("-")[0], _TIME).replace(tzinfo=UTC).timestamp()
+        # Not strptime, which imports a module when it is first used: root acts as a user who may not read it.
+        return datetime.fromisoformat(run.partition("-")[0]).replace(tzinfo=UTC).timestamp()
     except ValueError:
         return None

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 
 from registry_app.configuration import parse_settings
+from registry_app.gc.plan import Policy
 from registry_app.gc.runs import last_run
 from registry_app.gc.schedule import run_due
+from registry_app.gc.stale import purge_uploads
 from registry_app.maintenance import schedule_of
+from registry_app.storage import open_storage
+from tests.registry_app.gc.collecting import run
 from tests.registry_app.storage.pushing import APP
 
 
@@ -60,6 +66,28 @@ def test_what_is_no_upload_goes_like_one(storage, clock, make):
     assert "purge" in run_due(storage, schedule_of(settings_of()))
     assert last_run(storage, "purge")["removed_uploads"] == 2
     assert not list(storage.layout.uploads(APP).iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize(("taken", "mode"), [(".", 0o755), ("data", 0o600)])
+def test_an_upload_of_another_user_keeps_no_other_from_going(taken, mode, caplog):
+    """It is named, and not counted; a collection goes on as well."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        os.seteuid(10001)
+        try:
+            storage = open_storage(Path(folder) / "data")
+            foreign, own = storage.uploads.start(APP), storage.uploads.start(APP)
+            os.seteuid(0)
+            place = storage.layout.upload(APP, foreign.id) / taken
+            os.chown(place, 0, 0)
+            place.chmod(mode)
+            os.seteuid(10001)
+            assert purge_uploads(storage, age=-1, only_name=False) == [(APP, own.id)]
+            assert run(storage, Policy(stale_upload=-1)).removed_uploads == 0
+        finally:
+            os.seteuid(0)
+    assert f"upload {foreign.id} of team/app stays: it can't be removed: `registry check` says why" in caplog.text
 
 
 def test_a_purge_that_only_names_removes_nothing(storage, clock, caplog):
