@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
+_MARK = re.compile(rb"-----(?:BEGIN|END) [A-Z0-9 ]+-----")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CERTIFICATES = {b"CERTIFICATE", b"X509 CERTIFICATE"}
 _DER = b"\x30"
 """The first byte of every certificate, key and PKCS#12 file in binary."""
@@ -98,6 +100,12 @@ class PairFile:
         return any(label.endswith(b"PRIVATE KEY") for label in self.labels)
 
     @property
+    def has_stray_mark(self) -> bool:
+        """Whether a mark shares its line with something else: cryptography reads on, OpenSSL and so servers don't."""
+        lines = (self.content or b"").removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+        return any(_MARK.search(line) and not _MARK.fullmatch(line.rstrip()) for line in lines)
+
+    @property
     def holds_certificate(self) -> bool:
         """Whether one of them is a certificate."""
         return bool(_CERTIFICATES & set(self.labels))
@@ -153,7 +161,16 @@ def _chain_fault(pair: CertificatePair) -> Fault | None:
         return Fault(FaultKind.UNUSABLE, path, *_why_no_certificate(pair, put))
     if not load_chain(pair):
         return Fault(FaultKind.UNUSABLE, path, "holds a certificate that is damaged", put)
+    if file.has_stray_mark:
+        return Fault(FaultKind.UNUSABLE, path, *_why_stray(path))
     return None
+
+
+def _why_stray(path: Path) -> tuple[str, str]:
+    reason = (
+        "has a -----BEGIN or -----END that shares its line with another, or stands behind blanks: no server reads that"
+    )
+    return reason, f"give each of them a line of its own in {path}, from the line's start"
 
 
 def _why_no_certificate(pair: CertificatePair, put: str) -> tuple[str, str]:
@@ -178,7 +195,7 @@ def _key_fault(pair: CertificatePair) -> Fault | None:
         return _absent(file, put)
     if not file.holds_key:
         return Fault(FaultKind.UNUSABLE, path, *_why_no_key(pair, put))
-    why = _why_useless(path, file.content, put)
+    why = _why_useless(path, file.content, put) or (_why_stray(path) if file.has_stray_mark else None)
     return None if why is None else Fault(FaultKind.UNUSABLE, path, *why)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ssl
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,27 @@ def test_nothing_is_wrong_with_a_good_pair():
     assert faults(LEAF.certificate_pem) == ()
     assert faults(CHAIN.replace(b"\n", b"\r\n"), LEAF.key_pem.replace(b"\n", b"\r\n")) == ()
     assert faults(key=LEAF.key.private_bytes(ENCODING.PEM, FORMAT.TraditionalOpenSSL, PLAIN)) == ()
+
+
+@pytest.mark.parametrize(
+    ("chain", "key"),
+    [
+        (LEAF.certificate_pem.rstrip() + AUTHORITY.certificate_pem, LEAF.key_pem),
+        (CHAIN.replace(b"-----BEGIN", b"  -----BEGIN"), LEAF.key_pem),
+        (CHAIN.replace(b"\n", b" "), LEAF.key_pem),
+        (CHAIN, LEAF.key_pem.replace(b"-----BEGIN", b" -----BEGIN")),
+    ],
+)
+def test_marks_that_share_a_line_are_refused_as_openssl_refuses_them(tmp_path, chain, key):
+    """Files joined without a line break between them, a block indented as in YAML, all on one line."""
+    (tmp_path / "c.pem").write_bytes(chain)
+    (tmp_path / "k.pem").write_bytes(key)
+    with pytest.raises(ssl.SSLError):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")
+    (fault,) = faults(chain, key)
+    assert fault.kind.stops_a_server
+    assert "shares its line" in fault.reason
+    assert "line of its own" in fault.remedy
 
 
 @pytest.mark.parametrize(
