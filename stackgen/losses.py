@@ -8,6 +8,7 @@ there and can't be used is never written over: it may be mended.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from stackgen.profiles import load_profiles
@@ -87,12 +88,15 @@ def _why_unusable(folder: StackFolder, file: Path) -> str | None:
         folder.http_secret: parse_secrets,
     }
     try:
-        if not file.is_file():
-            return "it is a folder" if file.is_dir() else "it is no file"
+        # Not is_file(), which from Python 3.14 on is False, too, for what this user may not look at.
+        if not S_ISREG(mode := file.stat().st_mode):
+            return "it is a folder" if S_ISDIR(mode) else "it is no file"
         if parse := parsers.get(file):
             parse(file.read_bytes())
     except FileRefusedError as error:
         return str(error)
+    except FileNotFoundError:
+        return "it is no file"  # a link to nothing
     except OSError:
         return None
     return None
