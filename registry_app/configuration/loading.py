@@ -32,8 +32,13 @@ def find_configuration(argument: str | None, environ: Mapping[str, str]) -> Path
     if named := argument or environ.get(PATH_VARIABLE):
         return Path(named)
     for place in USUAL_PLACES:
-        if place.exists():
-            return place
+        try:
+            place.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return place  # there, for all one can see; whoever reads it tells why that can't be done
+        return place
     places = " or ".join(map(str, USUAL_PLACES))
     raise ConfigurationError(
         [f"no configuration: name one (registry serve config.yml) or set {PATH_VARIABLE}; none at {places}"]

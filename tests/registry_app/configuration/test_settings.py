@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
@@ -324,6 +327,24 @@ def test_the_configuration_is_found_by_argument_then_variable(tmp_path):
     """As upstream's command line does it."""
     assert find_configuration("/a.yml", {"REGISTRY_CONFIGURATION_PATH": "/b.yml"}) == Path("/a.yml")
     assert find_configuration(None, {"REGISTRY_CONFIGURATION_PATH": "/b.yml"}) == Path("/b.yml")
+
+
+HIDDEN = """
+mount -t tmpfs none /etc && mkdir -p /etc/docker/registry /etc/distribution
+echo "$0" >/etc/distribution/config.yml && echo "$0" >/etc/docker/registry/config.yml && chmod 700 /etc/docker
+exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+"""
+
+
+@pytest.mark.fault
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_usual_place_that_may_not_be_looked_at_is_not_passed_over():
+    """For the next one, which may know of no users."""
+    other = f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {Path.cwd()}}}}}"
+    command = ["unshare", "--mount", "sh", "-c", HIDDEN, other, sys.executable, "-m", "registry_app", "check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr.startswith("configuration error: /etc/docker/registry/config.yml: Permission denied")
+    assert done.returncode == 1
 
 
 def test_a_missing_file_is_named(tmp_path):
