@@ -114,6 +114,12 @@ def load_authority(folder: StackFolder, certs: Path) -> issuing.Pair:
 def ensure_authority(folder: StackFolder, certs: Path, *, now: dt.datetime) -> issuing.Pair:
     """The authority, with its certificate in both places; a new one where there never was one."""
     authority = load_authority(folder, certs) if was_made(folder, certs) else _find(folder, certs)
+    if authority is not None and (end := authority.certificate.not_valid_after_utc) <= now:
+        renew = stackgen_line(folder, "rotate", "--keep-old", "0s", "ca")
+        raise StackgenError(
+            f"the stack's authority was valid until {end:%Y-%m-%d}, and today is {now:%Y-%m-%d}: it can issue nothing",
+            hint=f"is the clock right? date -u; if so, a new one, which every client has to be given: {renew}",
+        )
     if authority is None:
         ensure_folder(folder.authority, mode=0o700)
         authority = issuing.make_authority(now=now)

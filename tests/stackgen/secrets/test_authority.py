@@ -1,9 +1,11 @@
 """The authority that clients trust is never replaced in silence, and files of another one are noticed."""
 
+import datetime as dt
 import shutil
 
 import pytest
 
+from registry_app import issuing
 from tests.stackgen.secrets.test_losses import doctor, typed
 
 
@@ -82,3 +84,20 @@ def test_an_emptied_certificate_of_the_authority_is_put_back(stackgen, folder):
     stackgen("plan", "mystack", code=2)
     stackgen("render", "mystack")
     assert file.read_bytes() == before
+
+
+def test_an_authority_that_has_ended_issues_nothing_and_the_way_on_works(stackgen, folder):
+    """As of a stack made while the clock stood years back: no bug report, and one command leads on."""
+    past = dt.datetime(2010, 1, 1, tzinfo=dt.UTC)
+    authority = issuing.make_authority(now=past)
+    leaf = issuing.issue(authority, ["registry.example.com"], now=past)
+    (folder.authority / "ca.key").write_bytes(authority.key_pem)
+    for place in (folder.authority / "ca.crt", folder.root / "certs/ca.crt"):
+        place.write_bytes(authority.certificate_pem)
+    (folder.root / "certs/fullchain.pem").write_bytes(leaf.certificate_pem + authority.certificate_pem)
+    (folder.root / "certs/privkey.pem").write_bytes(leaf.key_pem)
+    told = stackgen("render", "mystack", code=1).stderr
+    assert "it can issue nothing" in told
+    assert "stackgen rotate --keep-old 0s ca mystack" in told
+    stackgen("rotate", "--keep-old", "0s", "ca", "mystack")
+    stackgen("render", "mystack")
