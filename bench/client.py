@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from email.message import Message
     from types import TracebackType
 
     from bench.stand import Stand
@@ -35,12 +36,25 @@ class Body:
             yield (self.first + number).to_bytes(8, "big")
             yield rest  # type: ignore[misc] # a buffer is as good as bytes for hashing and sending
 
+    def piece(self, number: int) -> bytes:
+        """One block of it."""
+        return (self.first + number).to_bytes(8, "big") + self.block[8:]
+
     def digest(self) -> str:
         """sha256 of all of it."""
         hashed = sha256()
         for piece in self.pieces():
             hashed.update(piece)
         return f"sha256:{hashed.hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was read to its end; `body` is empty where somebody else took it."""
+
+    status: int
+    headers: Message
+    body: bytes
 
 
 class Client:
@@ -58,13 +72,24 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._connection.close()
 
-    def ask(self, method: str, path: str, *, body: bytes | None = None, **headers: str) -> http.client.HTTPResponse:
-        """One answer, read to its end."""
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        take: Callable[[bytes], object] | None = None,
+        **headers: str,
+    ) -> Answer:
+        """One answer, read to its end; its body goes to `take`, in pieces, if that is given."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self._connection.request(method, path, body=body, headers=self._headers | named)
         answer = self._connection.getresponse()
-        answer.read()
-        return answer
+        if take is None:
+            return Answer(answer.status, answer.headers, answer.read())
+        while piece := answer.read(BLOCK):
+            take(piece)
+        return Answer(answer.status, answer.headers, b"")
 
     def push(self, repository: str, data: bytes | Body, digest: str) -> float:
         """Uploads a blob; gives the seconds between the last byte sent and the answer. Raises RuntimeError."""

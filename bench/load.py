@@ -19,8 +19,11 @@ SCRIPT = Path(__file__).with_name("requests.lua")
 ACCEPT = "Accept: application/vnd.oci.image.manifest.v1+json"
 
 
-def get_load(stand: Stand, paths: Sequence[str], *, connections: int, seconds: float) -> Sample:
-    """GETs the paths in turn for some seconds; the value is requests a second."""
+def get_load(stand: Stand, paths: Sequence[str], *, connections: int, seconds: float, least: int = 0) -> Sample:
+    """GETs the paths in turn for some seconds; the value is requests a second.
+
+    All have failed where they brought fewer than `least` bytes each.
+    """
     folder = stand.workspace.folder
     (folder / "paths").write_text("".join(f"{path}\n" for path in paths))
     (folder / "headers").write_text("".join(f"{c.header}\n" for c in stand.credentials))
@@ -32,7 +35,7 @@ def get_load(stand: Stand, paths: Sequence[str], *, connections: int, seconds: f
         value=told["requests"] / elapsed,
         requests=told["requests"],
         bytes=told["bytes"],
-        failed=told["failed"],
+        failed=told["failed"] if told["bytes"] >= least * told["requests"] else told["requests"],
         seconds=elapsed,
         p99_ms=told["p99_us"] / 1e3,
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from bench.client import at_once
 from bench.load import get_load, head_load
+from bench.looks import content, head, page
 from bench.sample import Sample
 from bench.scenario import Goal, Kind, Scenario
-from bench.tree import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bench.tree import Image
 
 CONNECTIONS = 16
+PAGE, LAST_TAG = 100, "t5"
+LOOKS = 20
 SMALL = (Goal("distribution", 100), Goal("distribution-open", 1.2))
 
 
@@ -31,31 +33,53 @@ def _images(context: Context, count: int) -> Sequence[Image]:
 
 
 def _get_manifests(stand: Stand, context: Context, *, by_tag: bool) -> Sample:
-    paths = [f"/v2/{i.repository}/manifests/{i.tag if by_tag else i.manifest}" for i in _images(context, 1000)]
-    return get_load(stand, paths, connections=CONNECTIONS, seconds=context.scale.seconds)
+    images = _images(context, 1000)
+    paths = [f"/v2/{i.repository}/manifests/{i.tag if by_tag else i.manifest}" for i in images]
+    context.due.extend(content(path, image.manifest) for path, image in zip(paths[:LOOKS], images, strict=False))
+    least = min(context.tree.size(image.manifest) for image in images)
+    return get_load(stand, paths, connections=CONNECTIONS, seconds=context.scale.seconds, least=least)
 
 
-def _head(stand: Stand, context: Context, *, path: Callable[[Image], str]) -> Sample:
+def _head(stand: Stand, context: Context, *, path: Callable[[Image], str], of: Callable[[Image], str]) -> Sample:
     image = _images(context, 1)[0]
+    context.due.append(head(path(image), of(image), context.tree.size(of(image))))
     return head_load(stand, path(image), connections=CONNECTIONS, seconds=context.scale.seconds)
 
 
-def _get_path(stand: Stand, context: Context, *, path: Callable[[Context], str], connections: int) -> Sample:
-    return get_load(stand, [path(context)], connections=connections, seconds=context.scale.seconds)
+def _ping(stand: Stand, context: Context) -> Sample:
+    return get_load(stand, ["/v2/"], connections=CONNECTIONS, seconds=context.scale.seconds)
+
+
+def _catalog(stand: Stand, context: Context) -> Sample:
+    return _get_page(
+        stand, context, f"/v2/_catalog?n={PAGE}", key="repositories", names=context.tree.repositories[:PAGE]
+    )
+
+
+def _tags(stand: Stand, context: Context) -> Sample:
+    path = f"/v2/{context.tree.many_tags}/tags/list?n={PAGE}&last={LAST_TAG}"
+    behind = [tag for tag in context.tree.tags if tag > LAST_TAG]
+    return _get_page(stand, context, path, key="tags", names=behind[:PAGE])
+
+
+def _get_page(stand: Stand, context: Context, path: str, *, key: str, names: Sequence[str]) -> Sample:
+    context.due.append(page(path, key, names))
+    least = sum(map(len, names))
+    return get_load(stand, [path], connections=4, seconds=context.scale.seconds, least=least)
 
 
 def _get_blob(stand: Stand, context: Context, *, connections: int) -> Sample:
     tree = context.tree
     value = tree.large_blob.removeprefix("sha256:")
     path = f"/v2/{tree.large_repository}/blobs/{tree.large_blob}" if stand.app else f"/sha256/{value[:2]}/{value}/data"
+    context.due.append(content(path, tree.large_blob))
     sample = get_load(stand, [path], connections=connections, seconds=context.scale.seconds)
     return replace(sample, value=sample.bytes / sample.seconds / 1e9, p99_ms=None)
 
 
 def _get_once(stand: Stand, context: Context) -> Sample:
     def fetch(client: Client, *, image: Image) -> float:
-        answer = client.ask("GET", f"/v2/{image.repository}/manifests/{image.tag}", Accept=MANIFEST)
-        return float(answer.status != 200)
+        return float(not content(f"/v2/{image.repository}/manifests/{image.tag}", image.manifest)(client))
 
     jobs = [partial(fetch, image=image) for image in _images(context, 200)]
     start = monotonic()
@@ -85,7 +109,7 @@ SCENARIOS = (
         title="HEAD manifest by tag, 16 connections",
         unit="requests/s",
         kind=Kind.READING,
-        run=partial(_head, path=lambda i: f"/v2/{i.repository}/manifests/{i.tag}"),
+        run=partial(_head, path=lambda i: f"/v2/{i.repository}/manifests/{i.tag}", of=lambda i: i.manifest),
         goals=SMALL,
     ),
     Scenario(
@@ -93,7 +117,7 @@ SCENARIOS = (
         title="HEAD manifest by digest, 16 connections",
         unit="requests/s",
         kind=Kind.READING,
-        run=partial(_head, path=lambda i: f"/v2/{i.repository}/manifests/{i.manifest}"),
+        run=partial(_head, path=lambda i: f"/v2/{i.repository}/manifests/{i.manifest}", of=lambda i: i.manifest),
         goals=SMALL,
     ),
     Scenario(
@@ -101,7 +125,7 @@ SCENARIOS = (
         title="HEAD blob, 16 connections",
         unit="requests/s",
         kind=Kind.READING,
-        run=partial(_head, path=lambda i: f"/v2/{i.repository}/blobs/{i.layer}"),
+        run=partial(_head, path=lambda i: f"/v2/{i.repository}/blobs/{i.layer}", of=lambda i: i.layer),
         goals=SMALL,
     ),
     Scenario(
@@ -109,7 +133,7 @@ SCENARIOS = (
         title="GET /v2/, 16 connections",
         unit="requests/s",
         kind=Kind.READING,
-        run=partial(_get_path, path=lambda _: "/v2/", connections=CONNECTIONS),
+        run=_ping,
     ),
     *(
         Scenario(
@@ -128,7 +152,7 @@ SCENARIOS = (
         title="catalog page of 100",
         unit="requests/s",
         kind=Kind.READING,
-        run=partial(_get_path, path=lambda _: "/v2/_catalog?n=100", connections=4),
+        run=_catalog,
         goals=(Goal("distribution", 20),),
     ),
     Scenario(
@@ -136,7 +160,7 @@ SCENARIOS = (
         title="tag page of 100 in a repository of many",
         unit="requests/s",
         kind=Kind.READING,
-        run=partial(_get_path, path=lambda c: f"/v2/{c.tree.many_tags}/tags/list?n=100&last=t5", connections=4),
+        run=_tags,
         goals=(Goal("distribution", 20),),
     ),
     Scenario(

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,10 +154,13 @@ def _take(scenario: Scenario, place: Place, proxy: Proxy, workspace: Workspace, 
             place.start()
         if scenario.kind is Kind.WRITING:
             _level_the_ground(context.scale)
-        sample = stand_of(place, proxy, workspace).measured(lambda stand: scenario.run(stand, context))
+        stand = stand_of(place, proxy, workspace)
+        sample = stand.measured(lambda stand: scenario.run(stand, context))
+        with Client(stand) as client:
+            wrong = sum(not look(client) for look in context.due)
     except (RuntimeError, OSError) as error:
         return Taken(scenario.key, name, context.round, None, str(error))
-    return Taken(scenario.key, name, context.round, sample)
+    return Taken(scenario.key, name, context.round, replace(sample, failed=sample.failed + wrong))
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bench.looks import Look
     from bench.sample import Sample
     from bench.stand import Stand
     from bench.tree import Tree
@@ -76,11 +77,12 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a scenario may use besides the stand."""
+    """What a scenario may use besides the stand; in `due` it leaves what is to be looked at once its time is taken."""
 
     scale: Scale
     tree: Tree
     round: int
+    due: list[Look] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

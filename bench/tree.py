@@ -30,14 +30,24 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What `write_tree` wrote: images to ask for, a repository of many tags, and one large blob."""
+    """What `write_tree` wrote: images to ask for, a repository of many tags (in their order), and one large blob."""
 
     root: Path
     images: tuple[Image, ...]
     many_tags: str
+    tags: tuple[str, ...]
     large_repository: str
     large_blob: str
     large_size: int
+
+    def size(self, digest: str) -> int:
+        """Of some content, in bytes."""
+        return _blob_path(self.root, digest).stat().st_size
+
+    @property
+    def repositories(self) -> list[str]:
+        """In the order of a catalog."""
+        return sorted({*(image.repository for image in self.images), self.many_tags, self.large_repository})
 
 
 def write_tree(root: Path, *, repositories: int, tags: int, many: int, large: int) -> Tree:
@@ -51,7 +61,8 @@ def write_tree(root: Path, *, repositories: int, tags: int, many: int, large: in
     for n in range(1, many):
         _write_tag(root, "team/many", f"t{n}", first.manifest)
     blob = _write_large(root, "team/large", large)
-    return Tree(root, tuple(images), "team/many", "team/large", blob, large)
+    names = tuple(sorted(f"t{n}" for n in range(many)))
+    return Tree(root, tuple(images), "team/many", names, "team/large", blob, large)
 
 
 def write_referrers(root: Path, repository: str, *, manifests: int) -> str:

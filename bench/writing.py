@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from bench.client import BLOCK, Body, at_once
+from bench.looks import head, image, part, small
 from bench.sample import Sample
 from bench.scenario import Goal, Kind, Scenario
 from bench.tree import digest_of, image_config, image_manifest
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bench.stand import Stand
 
 LAYERS = 10
+LOOKED_AT = 10  # one of so many small blobs is read again
 CLIENTS = 8
 
 
@@ -39,6 +41,11 @@ def _push_large(stand: Stand, context: Context, *, count: int) -> Sample:
     def push(client: Client, *, number: int) -> float:
         return client.push(f"bench/large{number}", bodies[number], digests[number])
 
+    for number, (body, digest) in enumerate(zip(bodies, digests, strict=True)):
+        path = f"/v2/bench/large{number}/blobs/{digest}"
+        last = size // BLOCK - 1
+        first, end = part(path, 0, body.piece(0)), part(path, last * BLOCK, body.piece(last))
+        context.due.extend((head(path, digest, size), first, end))
     start = monotonic()
     waits = at_once(stand, [partial(push, number=n) for n in range(count)], connections=count)
     seconds = monotonic() - start
@@ -53,6 +60,7 @@ def _push_small(stand: Stand, context: Context) -> Sample:
     def push(client: Client, *, data: bytes) -> float:
         return client.push("bench/small", data, digest_of(data))
 
+    context.due.extend(small("bench/small", data) for data in blobs[::LOOKED_AT])
     start = monotonic()
     at_once(stand, [partial(push, data=data) for data in blobs], connections=CLIENTS)
     seconds = monotonic() - start
@@ -61,11 +69,13 @@ def _push_small(stand: Stand, context: Context) -> Sample:
 
 def _skopeo_push(stand: Stand, context: Context) -> Sample:
     layout = _image_layout(stand, context.scale.layer, name=f"push-{stand.name}-{context.round}")
+    context.due.append(image("bench/skopeo", str(context.round), _layers(layout)))
     return _timed(lambda: _copy_in(stand, layout, f"bench/skopeo:{context.round}"))
 
 
 def _skopeo_again(stand: Stand, context: Context) -> Sample:
     layout = _image_layout(stand, context.scale.layer, name=f"again-{stand.name}-{context.round}")
+    context.due.append(image("bench/again", str(context.round), _layers(layout)))
     _copy_in(stand, layout, f"bench/again:{context.round}")
     return _timed(lambda: _copy_in(stand, layout, f"bench/again:{context.round}"))
 
@@ -111,6 +121,14 @@ def _image_layout(stand: Stand, layer: int, *, name: str) -> Path:
     index = {"schemaVersion": 2, "manifests": [entry | {"size": len(manifest)}]}
     (folder / "index.json").write_text(json.dumps(index))
     return folder
+
+
+def _layers(layout: Path) -> list[str]:
+    """The digests of an image's layers."""
+    blobs = layout / "blobs" / "sha256"
+    manifest = json.loads((layout / "index.json").read_bytes())["manifests"][0]["digest"]
+    body = json.loads((blobs / manifest.removeprefix("sha256:")).read_bytes())
+    return [layer["digest"] for layer in body["layers"]]
 
 
 def _copy_in(stand: Stand, layout: Path, name: str) -> None:
