@@ -41,8 +41,23 @@ class Disk:
         subprocess.run([*MAKE[kind], self.image], check=True, capture_output=True)
 
     def attach(self, options="loop"):
-        """Mounts it; the journal is replayed as after a real power cut."""
-        subprocess.run(["mount", "-o", options, self.image, self.mount], check=True, capture_output=True)
+        """Mounts it; the journal is replayed as after a real power cut.
+
+        A container that starts just then has all mounts of the host for a moment, and keeps what was unmounted alive,
+        without its power: that is let go first.
+        """
+        end = time.monotonic() + PATIENCE
+        while True:
+            subprocess.run(["mount", "-o", options, self.image, self.mount], check=True, capture_output=True)
+            try:
+                list(self.mount.iterdir())
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                self.detach()
+                time.sleep(0.1)
+            else:
+                return
 
     def detach(self):
         """Unmounts it, whatever state it is in; processes that were killed may take their time to let go of it.
