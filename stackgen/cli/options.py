@@ -31,7 +31,7 @@ class StackFolderType(click.ParamType[StackFolder]):
                 f"{folder.env} is a link to {folder.env.readlink()}, which can't be followed",
                 hint=f"bring back what it leads to; see: {shell_line('ls', '-l', folder.env)}",
             )
-        if not folder.env.exists():
+        if _is_missing(folder.env):
             make = shell_line("stackgen", "init", Path("mystack") if folder.root == Path() else folder.root)
             raise StackgenError(
                 f"there is no stack in {folder.root.absolute()}: no {ENV}",
@@ -57,6 +57,17 @@ class NewFolder(click.ParamType[Path]):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """Folders, as the shell completes them."""
         return [CompletionItem(incomplete, type="dir")]
+
+
+def _is_missing(file: Path) -> bool:
+    """Whether it is known not to be there; who reads what may not be looked at is told so then."""
+    try:
+        file.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def _refuse_unset(

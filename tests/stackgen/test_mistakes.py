@@ -95,6 +95,19 @@ def test_a_umask_that_takes_everything_stops_nothing():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
+def test_a_folder_that_may_not_be_looked_into_is_not_said_to_be_empty():
+    """Nor is a new stack to be made there."""
+    with tempfile.TemporaryDirectory() as place:  # for its owner alone
+        other = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", sys.executable, "-m", "stackgen"]
+        environ = os.environ | {"HOME": "/nonexistent"}
+        done = subprocess.run([*other, "status", place], env=environ, capture_output=True, text=True, check=False)
+        assert f"{place}/.env" in done.stderr
+        assert "permission denied" in done.stderr.lower()
+        assert "no stack" not in done.stderr
+        assert done.returncode == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
 def test_a_folder_that_root_made_stops_a_render_before_it_begins():
     """As after a `sudo stackgen render`: half a stack would need root to be finished."""
     with tempfile.TemporaryDirectory() as theirs:  # pytest closes its own folders to others as it starts
