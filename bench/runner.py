@@ -94,7 +94,7 @@ def run_scenarios(
         with _field(kind, contenders, workspace, tree) as (places, proxy):
             for scenario in wanted:
                 if not scenario.cold:
-                    warm_up(places, proxy, workspace)
+                    _warm_up(places, proxy, workspace)
                 for number in range(scale.rounds):
                     # In turn, and each second time backwards, so that a drift of the machine meets all alike.
                     order = places if number % 2 == 0 else places[::-1]
@@ -106,7 +106,7 @@ def run_scenarios(
     return taken
 
 
-def warm_up(places: Sequence[Place], proxy: Proxy, workspace: Workspace) -> None:
+def _warm_up(places: Sequence[Place], proxy: Proxy, workspace: Workspace) -> None:
     """Warm means: every worker process has met every user, and nothing of the start is left to do.
 
     Those who remember nobody, or do nothing at a start, gain nothing by it.
@@ -118,7 +118,7 @@ def warm_up(places: Sequence[Place], proxy: Proxy, workspace: Workspace) -> None
         if place.contender.authenticated:
             for _ in range(CONNECTIONS_TO_MEET_ALL_WORKERS):
                 for number in range(len(workspace.credentials)):
-                    with Client(stand_of(place, proxy, workspace), number) as client:
+                    with Client(_stand(place, proxy, workspace), number) as client:
                         client.ask("GET", "/v2/")
         _wait_until_idle(place.pid)
 
@@ -133,8 +133,7 @@ def _wait_until_idle(pid: int) -> None:
             return
 
 
-def stand_of(place: Place, proxy: Proxy, workspace: Workspace) -> Stand:
-    """Where a contender is reached that runs behind this nginx."""
+def _stand(place: Place, proxy: Proxy, workspace: Workspace) -> Stand:
     return Stand(
         name=place.contender.name,
         port=place.public_port,
@@ -154,7 +153,7 @@ def _take(scenario: Scenario, place: Place, proxy: Proxy, workspace: Workspace, 
             place.start()
         if scenario.kind is Kind.WRITING:
             _level_the_ground(context.scale)
-        stand = stand_of(place, proxy, workspace)
+        stand = _stand(place, proxy, workspace)
         sample = stand.measured(lambda stand: scenario.run(stand, context))
         with Client(stand) as client:
             wrong = sum(not look(client) for look in context.due)
