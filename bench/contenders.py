@@ -36,10 +36,9 @@ class Contender:
     command: tuple[str, ...]
     authenticated: bool = True
     overlay: Callable[[Path], dict[str, Any]] = lambda _: {}
-    debug_port: int | None = None
 
 
-def ours(*, name: str = "ours", metrics: bool = True, access_log: bool = False, **stackgen: Any) -> Contender:
+def ours(*, metrics: bool = True, access_log: bool = False, **stackgen: Any) -> Contender:
     """The registry of this checkout, as the rendered stack configures it: it counts and audits, behind nginx.
 
     Its access log is off as that of its peers is, unless that is asked for.
@@ -54,7 +53,7 @@ def ours(*, name: str = "ours", metrics: bool = True, access_log: bool = False, 
             "stackgen": {"audit_log": str(folder / "audit.log"), **behind_nginx, **stackgen},
         }
 
-    return Contender(name, (sys.executable, "-m", "registry_app"), overlay=overlay, debug_port=port)
+    return Contender("ours", (sys.executable, "-m", "registry_app"), overlay=overlay)
 
 
 def configuration(contender: Contender, workspace: Workspace, *, root: Path, port: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tests.registry_app.storage.pushing import (
     descriptor,
     image,
     index,
+    place_manifest,
     push_blob,
     push_document,
     push_image,
@@ -119,14 +120,7 @@ def test_drafts_of_killed_writers_go(storage, clock):
 def test_what_one_repository_needs_takes_little_memory(storage):
     """Of each of 20,000 layers in 100 manifests 64 bits are kept in mind, twice; each manifest is read and forgotten."""
     for number in range(100):
-        body = body_of(image(layers=[b"%d/%d" % (number, place) for place in range(200)]))
-        digest = Digest.of(body)
-        for path, content in (
-            (storage.layout.blob(digest), body),
-            (storage.layout.revision(APP, digest), str(digest).encode()),
-        ):
-            path.parent.mkdir(parents=True)
-            path.write_bytes(content)
+        place_manifest(storage, image(layers=[b"%d/%d" % (number, place) for place in range(200)]))
     tracemalloc.start()
     try:
         report = run(storage)

@@ -50,6 +50,19 @@ def push_document(storage, document, reference=None, repository=APP, **more):
     return storage.manifests.put(repository, named, parse_manifest(body, document["mediaType"]), **more)
 
 
+def place_manifest(storage, document, repository=APP):
+    """Writes a manifest into the tree, as another registry does."""
+    body = body_of(document)
+    digest = Digest.of(body)
+    for path, content in (
+        (storage.layout.blob(digest), body),
+        (storage.layout.revision(repository, digest), str(digest).encode()),
+    ):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    return digest
+
+
 def push_image(storage, reference=None, repository=APP, config=b"{}", layers=(b"layer",), **more):
     """Pushes an image with everything in it."""
     for content in (config, *layers):

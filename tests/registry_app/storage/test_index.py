@@ -26,7 +26,7 @@ from registry_app.storage.index_database import SCHEMA
 from registry_app.storage.listings import version_of
 from registry_app.storage.manifests import Manifests
 from registry_app.storage.reconciliation import reconcile, seed
-from tests.registry_app.storage.pushing import APP, body_of, image, push_blob, push_document, push_image
+from tests.registry_app.storage.pushing import APP, body_of, image, place_manifest, push_blob, push_document, push_image
 
 SUBJECT = Digest.of(b"subject")
 
@@ -84,14 +84,7 @@ def test_a_manifest_of_another_registry_is_found_at_once(storage):
     age_of = [sign(storage, 1)]
     age()
     assert found(storage) == [str(age_of[0])]
-    body = body_of(signature(2))
-    digest = Digest.of(body)
-    for path, content in (
-        (storage.layout.blob(digest), body),
-        (storage.layout.revision(APP, digest), str(digest).encode()),
-    ):
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
+    digest = place_manifest(storage, signature(2))
     assert set(found(storage)) == {str(age_of[0]), str(digest)}
 
 
